@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The counters of containers (SPEC 6), kept apart from container records: an entry lives in the
+ * shared area until its init is dead or its cgroup is gone, however often records and workers come
+ * and go. What the bytes of an entry mean is known to view/cputime alone.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "slab.h"
+#include "text.h"
+
+enum account_kind {
+	ACCOUNT_CPU,       /* view/cputime, visible CPUs = the cpuset */
+	ACCOUNT_CPU_QUOTA, /* the same with the CPU count that follows the quota */
+	ACCOUNT_DISK,      /* view/disktime */
+};
+
+struct account_key {
+	uint64_t cgroup_dev, cgroup_ino; /* of cgroup_set_identity() */
+	uint64_t init_start; /* init's start time in clock ticks; 0 without an own init */
+	int32_t init_pid;    /* 0 without an own init */
+	uint32_t kind;       /* enum account_kind; a subject's key leaves it 0 */
+};
+
+/* In shared memory. `state` is published last and cleared first. */
+struct account_entry {
+	struct account_key key;
+	_Atomic uint64_t state; /* slab reference; SLAB_NONE: the entry is free */
+	uint64_t reserved[3];
+};
+
+struct account_store;
+
+/* Adopts what `entries` hold (an entry whose bytes cannot be right is cleared). Borrows both. */
+int account_store_new(
+	struct account_entry *entries, size_t n, struct slab *slab, struct account_store **ret);
+void account_store_free(struct account_store *s);
+
+/* An account locked by account_begin(). */
+struct account;
+
+/*
+ * Locks the account of `key` against other threads and appends its bytes to `state`: empty when it
+ * is new. Then `predecessor` gets the bytes of an earlier init's account of the same kind in the
+ * same cgroup, if one is kept (the latest started). 0; -ENOSPC when the table is full: compute
+ * without memory, nobody is evicted; -ENOMEM.
+ */
+int account_begin(struct account_store *s, const struct account_key *key, struct text *state,
+	struct text *predecessor, struct account **ret);
+
+/* Publishes new bytes (none: the old ones stay) and unlocks. -ENOSPC, the old bytes then staying.
+ */
+int account_end(struct account *a, const void *state, size_t n);
+
+/* Clears every entry for which `gone` says so. */
+void account_sweep(struct account_store *s, bool (*gone)(const struct account_key *key, void *data),
+	void *data);

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The FUSE side: node numbers, operations, open handles. It finds who asks, asks the view, slices
+ * the answer, and computes nothing itself.
+ */
+#pragma once
+
+#define FUSE_USE_VERSION 314
+#include <fuse_lowlevel.h>
+
+#include "container.h"
+#include "handover.h"
+#include "host.h"
+#include "options.h"
+#include "root.h"
+#include "view.h"
+
+/* Everything an operation may use; all borrowed. */
+struct fs_config {
+	const struct options *options;
+	const struct root *root;
+	struct host *host;
+	const struct cgroup_layout *layout;
+	struct container_cache *containers;
+	struct account_store *accounts;
+	struct slab *slab;
+	struct handover *handover;
+};
+
+struct fs;
+
+/* Takes over the handles and nodes of `handover`. 0 or -errno. */
+int fs_new(const struct fs_config *config, struct fs **ret);
+void fs_free(struct fs *fs);
+
+/* Every operation, none left out: what libfuse has no function for it answers with ENOSYS, and the
+ * kernel latches that for the connection's life. The session's userdata is the struct fs. */
+extern const struct fuse_lowlevel_ops fs_operations;

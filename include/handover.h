@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The memory that generations of workers hand to each other: a sealed memfd, made by the
+ * supervisor, mapped by it and by every worker. It holds no pointers. Whoever reads it checks every
+ * number, since the writer may have been killed at any instant.
+ *
+ * The layouts of slots, INIT, handles and nodes are frozen (a later version may add sections behind
+ * them); accounts and the pages' use may be discarded by a version that does not know them.
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "account.h"
+#include "container.h"
+#include "slab.h"
+
+#define HANDOVER_MAGIC UINT64_C(0x7366637863786c01) /* "\1lxcxcfs", little-endian or not: ours */
+#define HANDOVER_VERSION 1u
+
+#define HANDOVER_SLOTS 16u /* threads of a worker at most */
+#define HANDOVER_HANDLES 65536u
+#define HANDOVER_NODES 262144u
+#define HANDOVER_NAMES (8u << 20) /* bytes */
+#define HANDOVER_ACCOUNTS 32768u
+#define HANDOVER_PAGES 65536u /* of SLAB_PAGE */
+
+/* The request buffer of a slot: what the kernel wants for max_write 4096, and room for two names
+ * of 4 KiB (rename, symlink), that a caller be told EROFS and not EIO. */
+#define HANDOVER_REQUEST 16384u
+
+/*
+ * Where one thread's request lies from before the read(2) that fetches it until after the write(2)
+ * that answers it. `request` starts with struct fuse_in_header: its len is set to 0 before the read
+ * and after the reply, so len ≠ 0 after a death means: perhaps unanswered. (A flag set after
+ * read(2) would be too late: the kernel may have copied the request when the thread dies.)
+ */
+struct handover_slot {
+	_Atomic uint32_t generation; /* of the worker whose thread owns it */
+	_Atomic uint32_t crashes;    /* fatal signals of the thread while this request was in it */
+	_Atomic uint64_t since_ns;   /* CLOCK_MONOTONIC when the request came; 0: idle */
+	_Atomic uint64_t fh;         /* the handle an OPEN or OPENDIR made, so that its replay does
+					not make a second one; 0: none yet */
+	uint8_t reserved[SLAB_PAGE - 24];
+	_Alignas(SLAB_PAGE) uint8_t request[HANDOVER_REQUEST];
+};
+
+/* The first INIT as the kernel sent it and as the supervisor answered it. */
+struct handover_init {
+	uint32_t request_len, reply_len;
+	uint8_t request[256];
+	uint8_t reply[256];
+};
+
+enum handover_handle_kind {
+	HANDOVER_HANDLE_FILE = 1,
+	HANDOVER_HANDLE_DIR = 2,
+};
+
+struct handover_handle {
+	_Atomic uint64_t fh; /* what the kernel holds; 0: free. Published last, cleared first */
+	uint64_t node;
+	_Atomic uint64_t snapshot; /* slab reference: what READs at later offsets are served from */
+	struct container_identity identity;
+	uint32_t kind;
+	uint32_t flags; /* HANDOVER_COMPAT32 */
+	uint8_t reserved[64];
+};
+
+#define HANDOVER_COMPAT32 1u
+
+/* A name in a passed-through directory. Number of the node: HANDOVER_NODE_BASE + index. */
+struct handover_node {
+	uint64_t parent; /* node number */
+	uint32_t name;   /* offset in the names, not NUL-terminated */
+	uint16_t name_len;
+	uint16_t type; /* DT_DIR, DT_REG, DT_LNK */
+};
+
+#define HANDOVER_NODE_BASE (UINT64_C(1) << 20)
+
+struct handover {
+	uint64_t magic;
+	uint32_t version;
+	uint32_t header_size; /* sizeof(struct handover): where a later version's sections begin */
+	uint64_t size;
+	char boot_id[40];
+	_Atomic uint32_t generation; /* counts workers */
+	_Atomic uint32_t nodes_used, names_used;
+	struct handover_init init;
+
+	_Alignas(SLAB_PAGE) struct handover_slot slots[HANDOVER_SLOTS];
+	struct handover_node nodes[HANDOVER_NODES];
+	char names[HANDOVER_NAMES];
+	struct handover_handle handles[HANDOVER_HANDLES];
+	struct account_entry accounts[HANDOVER_ACCOUNTS];
+	uint32_t links[HANDOVER_PAGES];
+	_Alignas(SLAB_PAGE) uint8_t pages[HANDOVER_PAGES][SLAB_PAGE];
+};
+
+/* Makes the memfd (sparse: only what is touched costs memory), seals and maps it. 0 or -errno. */
+int handover_new(int *ret_fd, struct handover **ret);
+void handover_free(struct handover *h);
+
+/* The slot of the calling worker thread; NULL on other threads. Set by the worker's loop. */
+struct handover_slot *handover_my_slot(void);

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The kernel's own files, parsed once and shared by all readers for a short while.
+ * A snapshot is immutable; whoever got one holds a reference and gives it back with host_put().
+ * Nothing here formats a reply or knows of containers.
+ *
+ * Ages: at most 10 ms for stat, diskstats, meminfo, swaps and the CPU lists, 1 s for cpuinfo. One
+ * reader refreshes while others use the old one, but never one that is more than 100 ms over its
+ * age: then they wait for the refresh. `now_ns` is CLOCK_BOOTTIME everywhere.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cpumask.h"
+#include "parse.h"
+#include "root.h"
+#include "text.h"
+
+struct host;
+
+/* Borrows `root`, which must outlive it. 0 or -errno. */
+int host_new(const struct root *root, struct host **ret);
+void host_free(struct host *h);
+
+/* Common head of every snapshot; only host/ looks inside. */
+struct host_snapshot {
+	unsigned refs;
+	uint64_t made_ns;
+	void (*destroy)(struct host_snapshot *s);
+};
+
+/* Gives a reference back; NULL is fine. */
+void host_put(const void *snapshot);
+
+#define autohost __attribute__((cleanup(host_put_cleanup)))
+static inline void host_put_cleanup(const void *p)
+{
+	host_put(*(const void *const *)p);
+}
+
+/* /proc/cpuinfo, cut into what belongs to one CPU and what belongs to none (arm's Hardware block,
+ * s390x's head, ppc64's tail). In order, gapless: the parts put together are the file. */
+struct host_cpuinfo_part {
+	struct slice text;
+	int cpu;         /* the kernel's id, or -1: kept for everybody */
+	int physical_id; /* x86; -1 where the record has none */
+	int core_id;
+};
+
+struct host_cpuinfo {
+	struct host_snapshot base;
+	struct text text;
+	struct host_cpuinfo_part *parts;
+	size_t n_parts;
+};
+
+/* `compat32`: what a 32-bit caller is shown (arm64); the same as the native one elsewhere. */
+int host_cpuinfo(struct host *h, uint64_t now_ns, bool compat32, const struct host_cpuinfo **ret);
+
+/* /proc/stat. Columns are the kernel's: user nice system idle iowait irq softirq steal guest
+ * guest_nice, in USER_HZ ticks; ones the kernel does not print are 0. */
+#define HOST_STAT_COLUMNS 10
+
+struct host_stat_cpu {
+	unsigned cpu;
+	uint64_t ticks[HOST_STAT_COLUMNS];
+};
+
+struct host_stat {
+	struct host_snapshot base;
+	struct text text;
+	struct host_stat_cpu *cpus; /* ascending ids */
+	size_t n_cpus;
+	unsigned columns;  /* how many the kernel prints */
+	struct slice rest; /* the lines behind the last cpu line: intr, ctxt, btime, ... */
+	uint64_t btime;    /* seconds since the epoch */
+};
+
+int host_stat(struct host *h, uint64_t now_ns, const struct host_stat **ret);
+
+/* /proc/meminfo. Values in kB, but for lines without a unit (HugePages_*). */
+struct host_meminfo_line {
+	struct slice line; /* whole, without the newline: "MemTotal:       24684084 kB" */
+	struct slice name; /* "MemTotal" */
+	uint64_t value;
+	bool has_unit;
+};
+
+struct host_meminfo {
+	struct host_snapshot base;
+	struct text text;
+	struct host_meminfo_line *lines;
+	size_t n_lines;
+	uint64_t mem_total_kb;
+	uint64_t mem_available_kb;
+	uint64_t swap_total_kb;
+	uint64_t swap_free_kb;
+	unsigned overcommit_ratio; /* /proc/sys/vm/overcommit_ratio, percent */
+};
+
+int host_meminfo(struct host *h, uint64_t now_ns, const struct host_meminfo **ret);
+
+/* /proc/diskstats. Column 0 is the first behind the device's name (reads completed). */
+#define HOST_DISK_COLUMNS 17
+
+struct host_disk {
+	unsigned major, minor;
+	struct slice head; /* "   8       0 sda": what stands before the first column */
+	uint64_t values[HOST_DISK_COLUMNS];
+	unsigned columns; /* 11 before Linux 4.18, 15 before 5.5, 17 since */
+};
+
+struct host_diskstats {
+	struct host_snapshot base;
+	struct text text;
+	struct host_disk *disks; /* the kernel's order */
+	size_t n_disks;
+};
+
+int host_diskstats(struct host *h, uint64_t now_ns, const struct host_diskstats **ret);
+
+/* /sys/devices/system/cpu/{online,possible,present}. Where sysfs has none, the CPUs of /proc/stat.
+ */
+struct host_cpus {
+	struct host_snapshot base;
+	struct cpumask online;
+	struct cpumask possible;
+	struct cpumask present;
+};
+
+int host_cpus(struct host *h, uint64_t now_ns, const struct host_cpus **ret);
+
+/* The kernel's bytes of any file below /proc or /sys ("proc/swaps", "sys/devices/..."), appended,
+ * unshared. 0 or -errno. */
+int host_file(struct host *h, const char *path, struct text *t);

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Where the kernel's files are read from. In service that is the machine itself; a test hands in
+ * a captured tree with proc/ and sys/ below one directory. Nothing in the core library opens a
+ * path that does not start from here.
+ */
+#pragma once
+
+#include <stddef.h>
+
+#include "text.h"
+
+struct root {
+	int top;  /* "/" or the captured tree: mount points are opened below it */
+	int proc; /* its proc */
+	int sys;  /* its sys */
+};
+
+#define ROOT_NONE ((struct root){ -1, -1, -1 })
+
+/* Opens `path`, `path`/proc and `path`/sys. 0 or -errno. */
+int root_open(const char *path, struct root *ret);
+void root_close(struct root *root);
+
+/* Appends the whole file: reads until the kernel says it is the end, since iterating files
+ * (cpuinfo, diskstats, mountinfo) return short reads in the middle. 0 or -errno, the text then
+ * being as it was. */
+int read_file_at(int dirfd, const char *path, struct text *t);
+
+/* The same, from offset 0 of a descriptor that stays open. */
+int read_fd(int fd, struct text *t);
+
+/* The same for files that are produced in one piece (cgroup files, /proc/stat, /proc/meminfo):
+ * there a read that is shorter than the room is the end, which saves the second system call. */
+int read_fd_once(int fd, struct text *t);
+
+/* As read_file_at(), but gives up after `max` bytes with -EFBIG or when the clock passes
+ * `deadline_ns` (CLOCK_MONOTONIC) with -ETIME. */
+int read_file_bounded(
+	int dirfd, const char *path, size_t max, uint64_t deadline_ns, struct text *t);

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Whoever is about to do something slow (build a container's record, refresh a snapshot of the
+ * host, wait for a lock that such a one holds) says so here first. A worker thread uses the call
+ * to let another thread wait on the device in its place; elsewhere it does nothing.
+ */
+#pragma once
+
+/* Tells the calling thread's listener, if it has one. Cheap; may be called any number of times. */
+void slow_ahead(void);
+
+/* Sets the calling thread's listener; NULL takes it away. */
+void slow_listen(void (*listener)(void *), void *data);

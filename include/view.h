@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What each served file says. A view is one const entry in view/registry.c and one source file with
+ * its renderer: gather values from typed getters, compute, print. Views never see FUSE, never open
+ * a file, never look at a clock and keep nothing between calls but what accounts hold for them.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+#include "account.h"
+#include "cgroup.h"
+#include "host.h"
+#include "options.h"
+#include "text.h"
+
+/* What a view may know of the container that asks. */
+struct subject {
+	struct cgroup_set *cgroups; /* NULL only together with is_host */
+	bool is_host;               /* its cgroup is the root in every hierarchy */
+	uint64_t start_ns; /* CLOCK_BOOTTIME of init's start, or of the oldest process (7) */
+	int64_t boottime_offset_s; /* of its time namespace: added to CLOCK_BOOTTIME inside */
+	struct account_key account;
+	/* Set by view_render() when a file was rendered from the cgroup: from then on the host's
+	 * values are refused (SPEC 3). Bits are positions in the registry. */
+	_Atomic uint64_t *virtualised; /* may be NULL */
+};
+
+struct view_args {
+	const struct options *options;
+	struct host *host;
+	const struct cgroup_layout *layout;
+	struct account_store *accounts; /* may be NULL: no memory */
+	const struct subject *subject;
+	uint64_t now_ns;  /* CLOCK_BOOTTIME */
+	unsigned user_hz; /* sysconf(_SC_CLK_TCK) */
+	bool quota;       /* the CPU count follows the quota (--enable-cfs) */
+	bool compat32;    /* the caller is a 32-bit task (arm64) */
+};
+
+enum view_kind {
+	VIEW_FILE,    /* rendered */
+	VIEW_DIR,     /* holds entries of the registry and nothing else */
+	VIEW_CPU_DIR, /* the kernel's directory passed through, with the registry's entries on top
+		       */
+};
+
+struct view {
+	uint64_t node;    /* never changed, never reused: containers' binds outlive the binary */
+	const char *path; /* below the mount, and below "/" on the host: "proc/meminfo" */
+	enum view_kind kind;
+	mode_t mode; /* where the host's own file cannot be asked */
+	unsigned
+		needs; /* CGROUP_BITs: with none of them on this machine the kernel's file passes */
+	bool follows_init; /* rendered even for a container that is_host (uptime) */
+	int (*render)(const struct view_args *a, struct text *t);
+	const char *says; /* one line for people */
+};
+
+extern const struct view view_registry[];
+extern const size_t view_count;
+
+/* The entry with this number or path; NULL. */
+const struct view *view_by_node(uint64_t node);
+const struct view *view_by_path(const char *path);
+
+/* A renderer's answer: "for this container the kernel's own file is right". */
+#define VIEW_KERNELS_OWN 1
+
+/*
+ * Appends the whole file. Decides between rendering and the kernel's bytes (SPEC 2.4, 3). 0;
+ * -ENODEV when a cgroup vanished (find the container again, once); -EIO for a container that was
+ * virtualised and now would get the host's; -errno. The text is not to be used after an error.
+ */
+int view_render(const struct view *v, const struct view_args *a, struct text *t);
+
+/* Section 4: the CPUs this caller sees, in every file and listing alike. Every CPU of the host for
+ * a subject that is_host. 0 or -errno. */
+int view_visible_cpus(const struct view_args *a, struct cpumask *ret);
+
+int view_cpuinfo(const struct view_args *a, struct text *t);
+int view_meminfo(const struct view_args *a, struct text *t);
+int view_stat(const struct view_args *a, struct text *t);
+int view_uptime(const struct view_args *a, struct text *t);
+int view_swaps(const struct view_args *a, struct text *t);
+int view_diskstats(const struct view_args *a, struct text *t);
+int view_cpu_online(const struct view_args *a, struct text *t);
+int view_cpu_offline(const struct view_args *a, struct text *t);
+int view_cpu_present(const struct view_args *a, struct text *t);
