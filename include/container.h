@@ -25,9 +25,17 @@ enum container_rule {
 	CONTAINER_RULE_OWN,   /* 2.3c: the process's own cgroup */
 };
 
+/* What one outermost container below the daemon uses of what all of them share (SPEC 2.7). One for
+ * all records that are charged to it, kept as long as any of them lives; fs/ counts in it. */
+struct container_use {
+	_Atomic uint32_t handles; /* open ones */
+	_Atomic uint32_t pages;   /* of their snapshots */
+};
+
 struct container {
 	struct subject subject;
-	pid_t init; /* 0 without an own init */
+	struct container_use *use; /* NULL: not limited (the host) */
+	pid_t init;                /* 0 without an own init */
 	enum container_rule rule[CGROUP_HIERARCHIES];
 	/* the rest is container/'s own */
 	struct container_private *own;

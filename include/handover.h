@@ -42,8 +42,9 @@ struct handover_slot {
 	_Atomic uint32_t generation; /* of the worker whose thread owns it */
 	_Atomic uint32_t crashes;    /* fatal signals of the thread while this request was in it */
 	_Atomic uint64_t since_ns;   /* CLOCK_MONOTONIC when the request came; 0: idle */
-	_Atomic uint64_t fh;         /* the handle an OPEN or OPENDIR made, so that its replay does
-					not make a second one; 0: none yet */
+	_Atomic uint64_t fh;         /* the handle an OPEN or OPENDIR is making, so that its replay
+					does not make a second one; set before that handle is
+					published, and to 0 before each read(2); 0: none yet */
 	uint8_t reserved[SLAB_PAGE - 24];
 	_Alignas(SLAB_PAGE) uint8_t request[HANDOVER_REQUEST];
 };
@@ -66,8 +67,10 @@ struct handover_handle {
 	_Atomic uint64_t snapshot; /* slab reference: what READs at later offsets are served from */
 	struct container_identity identity;
 	uint32_t kind;
-	uint32_t flags; /* HANDOVER_COMPAT32 */
-	uint8_t reserved[64];
+	uint32_t flags;      /* HANDOVER_COMPAT32 */
+	uint32_t generation; /* how often this index was used; outlives the handle, so that a
+				replayed RELEASE never meets a later handle of the same index */
+	uint8_t reserved[60];
 };
 
 #define HANDOVER_COMPAT32 1u
@@ -90,6 +93,7 @@ struct handover {
 	char boot_id[40];
 	_Atomic uint32_t generation; /* counts workers */
 	_Atomic uint32_t nodes_used, names_used;
+	_Atomic uint32_t handles_used; /* no handle was ever at this index or above */
 	struct handover_init init;
 
 	_Alignas(SLAB_PAGE) struct handover_slot slots[HANDOVER_SLOTS];
