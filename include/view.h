@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What each served file says. A view is one const entry in view/registry.c and one source file with
- * its renderer: gather values from typed getters, compute, print. Views never see FUSE, never open
+ * What each served file says. A view is one line in view_registry.h and one source file with its
+ * renderer: gather values from typed getters, compute, print. Views never see FUSE, never open
  * a file, never look at a clock and keep nothing between calls but what accounts hold for them.
  */
 #pragma once
@@ -16,6 +16,7 @@
 #include "host.h"
 #include "options.h"
 #include "text.h"
+#include "view_registry.h"
 
 /* What a view may know of the container that asks. */
 struct subject {
@@ -81,12 +82,10 @@ int view_render(const struct view *v, const struct view_args *a, struct text *t)
  * a subject that is_host. 0 or -errno. */
 int view_visible_cpus(const struct view_args *a, struct cpumask *ret);
 
-int view_cpuinfo(const struct view_args *a, struct text *t);
-int view_meminfo(const struct view_args *a, struct text *t);
-int view_stat(const struct view_args *a, struct text *t);
-int view_uptime(const struct view_args *a, struct text *t);
-int view_swaps(const struct view_args *a, struct text *t);
-int view_diskstats(const struct view_args *a, struct text *t);
-int view_cpu_online(const struct view_args *a, struct text *t);
-int view_cpu_offline(const struct view_args *a, struct text *t);
-int view_cpu_present(const struct view_args *a, struct text *t);
+/* A renderer for each file of view_registry.h. */
+#define VIEW_DECLARE_DIR(node, path, kind, says)
+#define VIEW_DECLARE_FILE(node, path, mode, needs, follows_init, render, says)                     \
+	int render(const struct view_args *a, struct text *t);
+VIEW_REGISTRY(VIEW_DECLARE_DIR, VIEW_DECLARE_FILE)
+#undef VIEW_DECLARE_DIR
+#undef VIEW_DECLARE_FILE

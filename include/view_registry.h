@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The list of what is served, in the order of the directories: the only place to touch besides a
+ * view's own source file. view.h declares its renderers from it, view/registry.c makes the entries.
+ *
+ *   DIR(node, path, kind, what it says)
+ *   FILE(node, path, mode, needs, follows_init, renderer, what it says)
+ *
+ * Numbers are never changed and never reused, for containers' binds outlive the binary; a file that
+ * is no longer rendered keeps its line.
+ */
+#pragma once
+
+#define VIEW_NEEDS_CPUS (CGROUP_BIT(CGROUP_CPUSET) | CGROUP_BIT(CGROUP_CPU))
+
+#define VIEW_REGISTRY(DIR, FILE)                                                                   \
+	DIR(1, "", VIEW_DIR, "the root of the mount")                                              \
+	DIR(2, "proc", VIEW_DIR, "files to be bound over those of /proc")                          \
+	DIR(3, "sys", VIEW_DIR, "files to be bound over those of /sys")                            \
+	DIR(4, "sys/devices", VIEW_DIR, "on the way to the CPUs")                                  \
+	DIR(5, "sys/devices/system", VIEW_DIR, "on the way to the CPUs")                           \
+	DIR(6, "sys/devices/system/cpu", VIEW_CPU_DIR, "CPUs as sysfs shows them")                 \
+	FILE(32, "sys/devices/system/cpu/online", 0444, VIEW_NEEDS_CPUS, false, view_cpu_online,   \
+		"CPUs the container may use")                                                      \
+	FILE(33, "sys/devices/system/cpu/offline", 0444, VIEW_NEEDS_CPUS, false, view_cpu_offline, \
+		"CPUs of the machine it may not use")                                              \
+	FILE(34, "sys/devices/system/cpu/present", 0444, VIEW_NEEDS_CPUS, false, view_cpu_present, \
+		"CPUs the container may use")

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The one place that decides whether a container is shown a rendered file or the kernel's bytes.
+ * No renderer reads a file of the kernel on its own.
+ */
+#include <errno.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#include "log.h"
+#include "view.h"
+
+/* The sticky bit of a view in a subject's `virtualised`. */
+static uint64_t sticky_bit(const struct view *v)
+{
+	return UINT64_C(1) << (v - view_registry);
+}
+
+static bool was_virtualised(const struct view *v, const struct subject *s)
+{
+	return s->virtualised && (atomic_load(s->virtualised) & sticky_bit(v));
+}
+
+static void set_virtualised(const struct view *v, const struct subject *s)
+{
+	/* Almost always set already: no write to a cache line that all readers share. */
+	if (s->virtualised && !was_virtualised(v, s))
+		atomic_fetch_or(s->virtualised, sticky_bit(v));
+}
+
+/* SPEC 2.4 and 3: what never is the container's own, whatever its renderer would say. */
+static bool passes_through(const struct view *v, const struct view_args *a)
+{
+	if (v->follows_init)
+		return false;
+	return a->subject->is_host || !(a->layout->available & v->needs);
+}
+
+static int kernels_own(const struct view *v, const struct view_args *a, struct text *t)
+{
+	if (was_virtualised(v, a->subject)) {
+		log_limited("virtualised",
+			"/%s: a container lost the cgroup its values came from; it gets EIO, for "
+			"the "
+			"host's values would be wrong. Put the controller back for its cgroup, or "
+			"restart the container",
+			v->path);
+		return -EIO;
+	}
+	return host_file(a->host, v->path, t);
+}
+
+static int render(const struct view *v, const struct view_args *a, struct text *t)
+{
+	const size_t before = t->len;
+	int r;
+
+	if (passes_through(v, a))
+		return kernels_own(v, a, t);
+	r = v->render(a, t);
+	if (r == VIEW_KERNELS_OWN) {
+		t->len = before;
+		return kernels_own(v, a, t);
+	}
+	if (r == 0)
+		set_virtualised(v, a->subject);
+	return r;
+}
+
+int view_render(const struct view *v, const struct view_args *a, struct text *t)
+{
+	int r;
+
+	if (!v->render)
+		return -EISDIR;
+	r = render(v, a, t);
+	if (r == 0)
+		r = text_error(t);
+	/* ENODEV is the caller's: it looks for the container again. */
+	if (r < 0 && r != -ENODEV)
+		log_limited(v->path, "/%s cannot be read: %s", v->path, strerror(-r));
+	return r;
+}
