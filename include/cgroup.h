@@ -156,10 +156,11 @@ struct cgroup_memory {
 /* `cap` (bytes): the host's MemTotal, an upper bound of every limit. 0, -ENODEV, -errno. */
 int cgroup_memory(const struct cgroup_set *s, uint64_t cap, struct cgroup_memory *ret);
 
-/* Section 9, in bytes: 0 ≤ free ≤ total ≤ host_total. `memory` is what cgroup_memory() said of the
- * same set. */
+/* Section 9, in bytes: 0 ≤ used ≤ total, 0 ≤ free ≤ total − used, total ≤ host_total. Free may be
+ * less than total − used: a sibling, or the host, may have taken some. `memory` is what
+ * cgroup_memory() said of the same set. */
 struct cgroup_swap {
-	uint64_t total, free;
+	uint64_t total, used, free;
 };
 
 int cgroup_swap(const struct cgroup_set *s, const struct cgroup_memory *memory, uint64_t host_total,
