@@ -43,11 +43,21 @@ static inline void host_put_cleanup(const void *p)
 
 /* /proc/cpuinfo, cut into what belongs to one CPU and what belongs to none (arm's Hardware block,
  * s390x's head, ppc64's tail). In order, gapless: the parts put together are the file. */
+enum host_cpuinfo_count {
+	HOST_CPUINFO_PROCESSORS, /* s390x "# processors": CPUs shown */
+	HOST_CPUINFO_SIBLINGS,   /* "siblings": CPUs shown of this package */
+	HOST_CPUINFO_CPU_CORES,  /* "cpu cores": cores shown of this package */
+	HOST_CPUINFO_COUNTS,
+};
+
 struct host_cpuinfo_part {
 	struct slice text;
-	int cpu;         /* the kernel's id, or -1: kept for everybody */
-	int physical_id; /* x86; -1 where the record has none */
-	int core_id;
+	int cpu; /* the kernel's id, or -1: kept for everybody */
+	/* x86's physical id, s390x's together with the book's and the drawer's, for there it is
+	 * unique in its book alone; -1 where the record has none. */
+	int64_t package;
+	int64_t core;                            /* core id; -1 */
+	struct slice count[HOST_CPUINFO_COUNTS]; /* the numbers in `text`; .p NULL: no such line */
 };
 
 struct host_cpuinfo {

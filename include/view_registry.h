@@ -20,6 +20,8 @@
 	DIR(4, "sys/devices", VIEW_DIR, "on the way to the CPUs")                                  \
 	DIR(5, "sys/devices/system", VIEW_DIR, "on the way to the CPUs")                           \
 	DIR(6, "sys/devices/system/cpu", VIEW_CPU_DIR, "CPUs as sysfs shows them")                 \
+	FILE(16, "proc/cpuinfo", 0444, VIEW_NEEDS_CPUS, false, view_cpuinfo,                       \
+		"the processors the container may use")                                            \
 	FILE(32, "sys/devices/system/cpu/online", 0444, VIEW_NEEDS_CPUS, false, view_cpu_online,   \
 		"CPUs the container may use")                                                      \
 	FILE(33, "sys/devices/system/cpu/offline", 0444, VIEW_NEEDS_CPUS, false, view_cpu_offline, \

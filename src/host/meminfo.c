@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * /proc/meminfo line by line, so that a view can keep the running kernel's layout, and the totals
+ * that bound what a container is shown.
+ */
+#include <errno.h>
+
+#include "cleanup.h"
+#include "clock.h"
+#include "formats.h"
+#include "snapshot.h"
+
+/* The kernel's own default (mm/util.c). */
+#define OVERCOMMIT_RATIO 50
+
+static void destroy(struct host_snapshot *base)
+{
+	struct host_meminfo *m = (struct host_meminfo *)base;
+
+	text_free(&m->text);
+	free(m->lines);
+	free(m);
+}
+
+/* A line that is not "name: value [kB]" is kept as it is, all of it being its name. */
+static void parse_line(struct slice line, struct host_meminfo_line *ret)
+{
+	struct slice rest = line, name = { 0 }, unit;
+
+	*ret = (struct host_meminfo_line){ .line = line, .name = line };
+	if (!slice_cut(&rest, ':', &name) || !slice_next_u64(&rest, &ret->value))
+		return;
+	ret->name = name;
+	ret->has_unit = slice_word(&rest, &unit) && slice_equal(unit, "kB");
+}
+
+static bool parse_totals(struct host_meminfo *m)
+{
+	static const struct field fields[] = {
+		{ "MemTotal", offsetof(struct host_meminfo, mem_total_kb) },
+		{ "MemAvailable", offsetof(struct host_meminfo, mem_available_kb) },
+		{ "SwapTotal", offsetof(struct host_meminfo, swap_total_kb) },
+		{ "SwapFree", offsetof(struct host_meminfo, swap_free_kb) },
+	};
+
+	m->mem_available_kb = UINT64_MAX; /* the line came with Linux 3.14: without it, no bound */
+	parse_fields(slice_of(&m->text), fields, countof(fields), m);
+	m->mem_available_kb = min_u64(m->mem_available_kb, m->mem_total_kb);
+	return m->mem_total_kb > 0;
+}
+
+int host_meminfo_parse(struct host_meminfo *m)
+{
+	struct slice text = slice_of(&m->text), line;
+	size_t n = host_count_lines(text);
+
+	m->lines = calloc(n + 1, sizeof(*m->lines));
+	if (!m->lines)
+		return -ENOMEM;
+	while (m->n_lines < n && slice_line(&text, &line))
+		parse_line(line, &m->lines[m->n_lines++]);
+	return parse_totals(m) ? 0 : -EBADMSG;
+}
+
+/* A captured tree, or a kernel without the sysctl: the default. */
+static unsigned load_overcommit_ratio(struct host_cache *c)
+{
+	autotext t = { 0 };
+	struct slice text, line;
+	uint64_t ratio;
+
+	if (host_cache_read(c, 1, &t) < 0)
+		return OVERCOMMIT_RATIO;
+	text = slice_of(&t);
+	if (!slice_line(&text, &line) || !slice_u64(slice_trim(line), &ratio))
+		return OVERCOMMIT_RATIO;
+	return (unsigned)min_u64(ratio, UINT32_MAX);
+}
+
+static int load(struct host_cache *c, uint64_t now_ns, struct host_snapshot *base)
+{
+	struct host_meminfo *m = (struct host_meminfo *)base;
+	int r = host_cache_read(c, 0, &m->text);
+
+	(void)now_ns;
+	if (r < 0)
+		return r;
+	m->overcommit_ratio = load_overcommit_ratio(c);
+	return host_meminfo_parse(m);
+}
+
+const struct host_kind host_kind_meminfo = {
+	.files = { "proc/meminfo", "proc/sys/vm/overcommit_ratio" },
+	.max_age_ns = 10 * NS_PER_MS,
+	.size = sizeof(struct host_meminfo),
+	.load = load,
+	.destroy = destroy,
+};
+
+int host_meminfo(struct host *h, uint64_t now_ns, const struct host_meminfo **ret)
+{
+	const struct host_snapshot *s;
+	int r = host_cache_get(&h->meminfo, now_ns, &s);
+
+	if (r == 0)
+		*ret = (const struct host_meminfo *)s;
+	return r;
+}
