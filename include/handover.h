@@ -109,5 +109,18 @@ struct handover {
 int handover_new(int *ret_fd, struct handover **ret);
 void handover_free(struct handover *h);
 
+/* The connection is dead and a fresh one comes: what belonged to the old one (requests, INIT,
+ * handles) must not be taken for the new one's, whose numbers start anew. Nodes and accounts stay.
+ */
+void handover_forget_connection(struct handover *h);
+
+/* fuse_in_header.len of what the slot holds; 0: nothing. */
+uint32_t handover_slot_length(const struct handover_slot *s);
+/* The request is answered. */
+void handover_slot_done(struct handover_slot *s);
+/* The same, and the slot is ready for the next read(2). */
+void handover_slot_clear(struct handover_slot *s);
+
 /* The slot of the calling worker thread; NULL on other threads. Set by the worker's loop. */
 struct handover_slot *handover_my_slot(void);
+void handover_set_my_slot(struct handover_slot *s);
