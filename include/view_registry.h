@@ -22,6 +22,12 @@
 	DIR(6, "sys/devices/system/cpu", VIEW_CPU_DIR, "CPUs as sysfs shows them")                 \
 	FILE(16, "proc/cpuinfo", 0444, VIEW_NEEDS_CPUS, false, view_cpuinfo,                       \
 		"the processors the container may use")                                            \
+	FILE(17, "proc/meminfo", 0444, CGROUP_BIT(CGROUP_MEMORY), false, view_meminfo,             \
+		"memory the container may use, and what it uses")                                  \
+	FILE(20, "proc/swaps", 0444, CGROUP_BIT(CGROUP_MEMORY), false, view_swaps,                 \
+		"swap the container may use, as one device")                                       \
+	FILE(21, "proc/diskstats", 0444, CGROUP_BIT(CGROUP_IO), false, view_diskstats,             \
+		"I/O of the container, by device")                                                 \
 	FILE(32, "sys/devices/system/cpu/online", 0444, VIEW_NEEDS_CPUS, false, view_cpu_online,   \
 		"CPUs the container may use")                                                      \
 	FILE(33, "sys/devices/system/cpu/offline", 0444, VIEW_NEEDS_CPUS, false, view_cpu_offline, \
