@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Containers by the thousand: several readers at once, each making one container after the other
+ * (a pid namespace, a cgroup in each given directory, a memory limit of its own), reading the
+ * served files inside as its init, and removing it. Leaves no cgroup behind.
+ *
+ * usage: ctchurn COUNT READERS MOUNT LIMIT-FILE MEMORY-DIR [DIR...]
+ * prints "containers reads errors wrong"; wrong: a text that is not whole, or not this container's.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static struct counters {
+	_Atomic long containers, reads, errors, wrong;
+} * counters;
+
+static const char *mount_dir;
+static const char *limit_file;
+static char **dirs; /* NULL-terminated; the memory controller's first */
+
+static const char *const files[] = {
+	"proc/cpuinfo",
+	"proc/stat",
+	"proc/uptime",
+	"proc/diskstats",
+	"sys/devices/system/cpu/online",
+};
+
+static bool put(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	bool good = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+
+	if (fd >= 0)
+		close(fd);
+	return good;
+}
+
+static void complain(const char *what, const char *path)
+{
+	if (atomic_fetch_add(&counters->errors, 1) < 5)
+		fprintf(stderr, "ctchurn: %s %s: %s\n", what, path, strerror(errno));
+}
+
+/* The whole file, zero-terminated; -1 after a complaint. */
+static ssize_t read_file(const char *file, char *buffer, size_t size)
+{
+	char path[4096];
+	ssize_t length = 0, n = -1;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s", mount_dir, file);
+	atomic_fetch_add(&counters->reads, 1);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		while ((n = read(fd, buffer + length, size - 1 - (size_t)length)) > 0)
+			length += n;
+		close(fd);
+	}
+	if (n < 0) {
+		complain("read", path);
+		return -1;
+	}
+	buffer[length] = 0;
+	return length;
+}
+
+static void wrong(const char *file, const char *text, long wanted)
+{
+	if (atomic_fetch_add(&counters->wrong, 1) < 5)
+		fprintf(stderr, "ctchurn: %s wrong, limit %ld kB: %.60s\n", file, wanted, text);
+}
+
+static void check_container(long limit_kb)
+{
+	static char text[4u << 20];
+	ssize_t length = read_file("proc/meminfo", text, sizeof(text));
+	long total = -1;
+
+	if (length >= 0 && (sscanf(text, "MemTotal: %ld kB", &total) != 1 || total != limit_kb))
+		wrong("proc/meminfo", text, limit_kb);
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		length = read_file(files[i], text, sizeof(text));
+		/* No I/O, no device: an empty diskstats is right. */
+		if (length == 0 && strstr(files[i], "diskstats"))
+			continue;
+		if (length >= 0 && (length == 0 || text[length - 1] != '\n'))
+			wrong(files[i], text, limit_kb);
+	}
+}
+
+static void container_path(char *path, size_t size, const char *dir, long id, const char *file)
+{
+	snprintf(path, size, "%s/churn%ld%s%s", dir, id, file ? "/" : "", file ? file : "");
+}
+
+static bool make_cgroups(long id, long limit_kb)
+{
+	char path[4096], limit[32];
+
+	for (char **dir = dirs; *dir; dir++) {
+		container_path(path, sizeof(path), *dir, id, NULL);
+		if (mkdir(path, 0755)) {
+			complain("mkdir", path);
+			return false;
+		}
+	}
+	container_path(path, sizeof(path), dirs[0], id, limit_file);
+	snprintf(limit, sizeof(limit), "%ld", limit_kb * 1024);
+	if (put(path, limit))
+		return true;
+	complain("write", path);
+	return false;
+}
+
+static void remove_cgroups(long id)
+{
+	char path[4096];
+
+	for (char **dir = dirs; *dir; dir++) {
+		container_path(path, sizeof(path), *dir, id, NULL);
+		/* A process that was reaped leaves its cgroup a moment later. */
+		for (int tries = 0; rmdir(path) && errno == EBUSY && tries < 1000; tries++)
+			usleep(2000);
+	}
+}
+
+static _Noreturn void be_container(long id, long limit_kb)
+{
+	char path[4096];
+
+	for (char **dir = dirs; *dir; dir++) {
+		container_path(path, sizeof(path), *dir, id, "cgroup.procs");
+		if (!put(path, "0")) {
+			complain("join", path);
+			_exit(1);
+		}
+	}
+	check_container(limit_kb);
+	_exit(0);
+}
+
+static void one_container(long id)
+{
+	long limit_kb = 65536 + 4 * id;
+	pid_t pid;
+
+	if (make_cgroups(id, limit_kb)) {
+		pid = (pid_t)syscall(SYS_clone, CLONE_NEWPID | SIGCHLD, NULL, NULL, NULL, 0);
+		if (pid == 0)
+			be_container(id, limit_kb);
+		if (pid < 0)
+			complain("clone", "");
+		else if (waitpid(pid, NULL, 0) == pid)
+			atomic_fetch_add(&counters->containers, 1);
+	}
+	remove_cgroups(id);
+}
+
+int main(int argc, char **argv)
+{
+	long count, readers;
+
+	if (argc < 6) {
+		fprintf(stderr,
+			"usage: ctchurn COUNT READERS MOUNT LIMIT-FILE MEMORY-DIR [DIR...]\n");
+		return 2;
+	}
+	count = atol(argv[1]);
+	readers = atol(argv[2]);
+	mount_dir = argv[3];
+	limit_file = argv[4];
+	dirs = argv + 5;
+	counters = mmap(
+		NULL, sizeof(*counters), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (counters == MAP_FAILED)
+		return 1;
+	for (long r = 0; r < readers; r++) {
+		if (fork() == 0) {
+			for (long id = r; id < count; id += readers)
+				one_container(id);
+			_exit(0);
+		}
+	}
+	while (wait(NULL) > 0)
+		;
+	printf("%ld %ld %ld %ld\n", counters->containers, counters->reads, counters->errors,
+		counters->wrong);
+	return 0;
+}

@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What a shell cannot do to a file: reads of a chosen size, offsets, mutations one by one with the
+ * error's name, another process's handle, many quick reads with their longest stall. Must not know
+ * what any file says.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <sys/xattr.h>
+#include <time.h>
+#include <unistd.h>
+
+#define MOST (4u << 20) /* more than any file here */
+
+static char content[MOST];
+static char second[MOST];
+
+static _Noreturn void die(const char *what)
+{
+	fprintf(stderr, "poke: %s: %s\n", what, strerror(errno));
+	exit(1);
+}
+
+static int open_or_die(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		die(path);
+	return fd;
+}
+
+/* From the handle's own position to the end, `chunk` bytes at a time. */
+static size_t read_all(int fd, char *buffer, size_t chunk)
+{
+	size_t length = 0;
+	ssize_t n;
+
+	while (length < MOST) {
+		n = read(fd, buffer + length, chunk < MOST - length ? chunk : MOST - length);
+		if (n < 0)
+			die("read");
+		if (n == 0)
+			break;
+		length += (size_t)n;
+	}
+	return length;
+}
+
+static void put(const char *buffer, size_t length)
+{
+	if (fwrite(buffer, 1, length, stdout) != length || fflush(stdout))
+		die("stdout");
+}
+
+/* init READY: a container's first process. Reaps, and waits to be killed. */
+static int poke_init(char **args)
+{
+	int fd;
+
+	signal(SIGCHLD, SIG_IGN);
+	fd = open(args[0], O_CREAT | O_WRONLY | O_CLOEXEC, 0644);
+	if (fd < 0)
+		die(args[0]);
+	close(fd);
+	for (;;)
+		pause();
+}
+
+/* read BYTES PATH */
+static int poke_read(char **args)
+{
+	put(content, read_all(open_or_die(args[1]), content, strtoul(args[0], NULL, 0)));
+	return 0;
+}
+
+/* again PATH: prints the file, and after each line on standard input the same handle from 0. */
+static int poke_again(char **args)
+{
+	int fd = open_or_die(args[0]);
+	char line[16];
+
+	put(content, read_all(fd, content, 65536));
+	while (fgets(line, sizeof(line), stdin)) {
+		if (lseek(fd, 0, SEEK_SET))
+			die("lseek");
+		put(content, read_all(fd, content, 65536));
+	}
+	return 0;
+}
+
+/* pread PATH: one pread at 0, then every other offset must give that text's rest. */
+static int poke_pread(char **args)
+{
+	int fd = open_or_die(args[0]);
+	ssize_t whole = pread(fd, content, MOST, 0);
+	ssize_t n;
+
+	if (whole <= 0)
+		die("pread at 0");
+	for (ssize_t at = 1; at < whole; at += whole / 97 + 1) {
+		n = pread(fd, second, MOST, at);
+		if (n != whole - at || memcmp(second, content + at, (size_t)n)) {
+			fprintf(stderr, "poke: at %zd of %zd: %zd bytes\n", at, whole, n);
+			return 1;
+		}
+	}
+	if (pread(fd, second, MOST, whole) != 0 || pread(fd, second, MOST, whole + 100000) != 0) {
+		fprintf(stderr, "poke: bytes after the end\n");
+		return 1;
+	}
+	return 0;
+}
+
+/* getfd PID FD: reads through the very handle another process opened. */
+static int poke_getfd(char **args)
+{
+	int pidfd = (int)syscall(SYS_pidfd_open, atoi(args[0]), 0);
+	int fd;
+
+	if (pidfd < 0)
+		die("pidfd_open");
+	fd = (int)syscall(SYS_pidfd_getfd, pidfd, atoi(args[1]), 0);
+	if (fd < 0)
+		die("pidfd_getfd");
+	if (lseek(fd, 0, SEEK_SET))
+		die("lseek");
+	put(content, read_all(fd, content, 65536));
+	return 0;
+}
+
+/* --- try: mutations --- */
+
+static int try_open(const char *path, int flags)
+{
+	int fd = open(path, flags | O_CLOEXEC, 0644);
+
+	if (fd >= 0)
+		close(fd);
+	return fd;
+}
+
+static int try_write_only(const char *path)
+{
+	return try_open(path, O_WRONLY);
+}
+
+static int try_read_write(const char *path)
+{
+	return try_open(path, O_RDWR);
+}
+
+static int try_open_truncate(const char *path)
+{
+	return try_open(path, O_WRONLY | O_TRUNC);
+}
+
+static int try_truncate(const char *path)
+{
+	return truncate(path, 0);
+}
+
+static int try_chmod(const char *path)
+{
+	return chmod(path, 0777);
+}
+
+static int try_chown(const char *path)
+{
+	return chown(path, 1, 1);
+}
+
+static int try_utimes(const char *path)
+{
+	return utimensat(AT_FDCWD, path, NULL, 0);
+}
+
+static int try_setxattr(const char *path)
+{
+	return setxattr(path, "user.poke", "1", 1, 0);
+}
+
+static int try_removexattr(const char *path)
+{
+	return removexattr(path, "user.poke");
+}
+
+static int try_unlink(const char *path)
+{
+	return unlink(path);
+}
+
+static int try_rmdir(const char *path)
+{
+	return rmdir(path);
+}
+
+/* A name beside the file that does not exist. */
+static const char *beside(const char *path)
+{
+	static char name[4096];
+
+	snprintf(name, sizeof(name), "%s.poke", path);
+	return name;
+}
+
+static int try_rename(const char *path)
+{
+	return rename(path, beside(path));
+}
+
+static int try_link(const char *path)
+{
+	return link(path, beside(path));
+}
+
+static int try_symlink(const char *path)
+{
+	return symlink("x", beside(path));
+}
+
+static int try_create(const char *path)
+{
+	return try_open(beside(path), O_WRONLY | O_CREAT | O_EXCL);
+}
+
+static int try_mkdir(const char *path)
+{
+	return mkdir(beside(path), 0755);
+}
+
+static int try_mknod(const char *path)
+{
+	return mknod(beside(path), S_IFIFO | 0644, 0);
+}
+
+static const struct mutation {
+	const char *name;
+	int (*run)(const char *path);
+} mutations[] = {
+	{ "write-only", try_write_only },
+	{ "read-write", try_read_write },
+	{ "open-truncate", try_open_truncate },
+	{ "truncate", try_truncate },
+	{ "chmod", try_chmod },
+	{ "chown", try_chown },
+	{ "utimes", try_utimes },
+	{ "setxattr", try_setxattr },
+	{ "removexattr", try_removexattr },
+	{ "unlink", try_unlink },
+	{ "rmdir", try_rmdir },
+	{ "rename", try_rename },
+	{ "link", try_link },
+	{ "symlink", try_symlink },
+	{ "create", try_create },
+	{ "mkdir", try_mkdir },
+	{ "mknod", try_mknod },
+};
+
+/* try PATH: every mutation, one "name ERROR" a line. */
+static int poke_try(char **args)
+{
+	for (size_t i = 0; i < sizeof(mutations) / sizeof(mutations[0]); i++) {
+		errno = 0;
+		if (mutations[i].run(args[0]) >= 0)
+			printf("%s done\n", mutations[i].name);
+		else
+			printf("%s %s\n", mutations[i].name, strerrorname_np(errno));
+	}
+	return 0;
+}
+
+/* --- loop --- */
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+struct tally {
+	uint64_t reads, errors, broken, longest_ns;
+};
+
+/* A whole text: not empty, the last line ended, and it begins as the first read did. */
+static bool whole_text(const char *text, ssize_t length, const char *start)
+{
+	return length > 0 && text[length - 1] == '\n' && !strncmp(text, start, strlen(start));
+}
+
+static void read_once(
+	const char *path, const char *start, char *buffer, size_t size, struct tally *tally)
+{
+	uint64_t begin = now_ns();
+	ssize_t length = 0, n = -1;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	tally->reads++;
+	if (fd >= 0) {
+		while ((n = read(fd, buffer + length, size - (size_t)length)) > 0)
+			length += n;
+		close(fd);
+	}
+	if (n < 0) {
+		if (tally->errors++ < 3)
+			fprintf(stderr, "poke: %s: %s\n", path, strerror(errno));
+	} else if (!whole_text(buffer, length, start) && tally->broken++ < 3) {
+		fprintf(stderr, "poke: %s: broken text of %zd bytes\n", path, length);
+	}
+	if (now_ns() - begin > tally->longest_ns)
+		tally->longest_ns = now_ns() - begin;
+}
+
+/* loop SECONDS START PATH: reads the file that begins with START over and over; prints
+ * "reads errors broken longest-stall-in-milliseconds". */
+static int poke_loop(char **args)
+{
+	uint64_t end = now_ns() + (uint64_t)(strtod(args[0], NULL) * 1e9);
+	struct tally tally = { 0 };
+
+	while (now_ns() < end)
+		read_once(args[2], args[1], content, sizeof(content), &tally);
+	printf("%llu %llu %llu %llu\n", (unsigned long long)tally.reads,
+		(unsigned long long)tally.errors, (unsigned long long)tally.broken,
+		(unsigned long long)(tally.longest_ns / 1000000));
+	return 0;
+}
+
+/* times COUNT PATH: open, read to the end, close, COUNT times. */
+static int poke_times(char **args)
+{
+	struct tally tally = { 0 };
+
+	for (long i = atol(args[0]); i > 0; i--)
+		read_once(args[1], "", content, sizeof(content), &tally);
+	return tally.errors || tally.broken;
+}
+
+/* hold BYTES READY: keeps that much memory of its own until killed. */
+static int poke_hold(char **args)
+{
+	size_t size = strtoul(args[0], NULL, 0);
+	char *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED)
+		die("mmap");
+	for (size_t i = 0; i < size; i += 4096)
+		p[i] = 1;
+	args++;
+	return poke_init(args);
+}
+
+/* burn SECONDS: one CPU, in user space. */
+static int poke_burn(char **args)
+{
+	uint64_t end = now_ns() + (uint64_t)(strtod(args[0], NULL) * 1e9);
+
+	while (now_ns() < end)
+		for (volatile int i = 0; i < 10000; i++)
+			;
+	return 0;
+}
+
+static const struct command {
+	const char *name;
+	int args;
+	int (*run)(char **args);
+} commands[] = {
+	{ "init", 1, poke_init },
+	{ "read", 2, poke_read },
+	{ "again", 1, poke_again },
+	{ "pread", 1, poke_pread },
+	{ "getfd", 2, poke_getfd },
+	{ "try", 1, poke_try },
+	{ "loop", 3, poke_loop },
+	{ "times", 2, poke_times },
+	{ "hold", 2, poke_hold },
+	{ "burn", 1, poke_burn },
+};
+
+int main(int argc, char **argv)
+{
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (argc == commands[i].args + 2 && !strcmp(argv[1], commands[i].name))
+			return commands[i].run(argv + 2);
+	fprintf(stderr, "usage: poke");
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		fprintf(stderr, " %s/%d", commands[i].name, commands[i].args);
+	fprintf(stderr, "\n");
+	return 2;
+}
