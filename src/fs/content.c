@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * From a handle to what its container is shown: finds the container again where it must, asks the
+ * view or passes the host's bytes, and keeps the answer as the handle's snapshot.
+ */
+#include "internal.h"
+
+#include <dirent.h>
+#include <errno.h>
+
+#include "clock.h"
+#include "listing.h"
+#include "log.h"
+#include "slow.h"
+#include "sysdir.h"
+
+struct question {
+	const struct node *node;
+	struct text *out;
+};
+
+/* Appends the answer. -ENODEV: a cgroup vanished, find the container again. */
+typedef int (*answer_fn)(struct fs *fs, const struct view_args *args, const struct question *q);
+
+static void drop_container(struct container **c)
+{
+	container_unref(*c);
+}
+
+#define autocontainer __attribute__((cleanup(drop_container))) struct container
+
+/* The container that the handle belongs to, with a reference; after a takeover it must be proven.
+ */
+static int container_of(
+	struct fs *fs, uint64_t fh, struct handle_info *ret_info, struct container **ret)
+{
+	struct container_identity identity;
+	struct container *c;
+	int e = handles_get(fs->handles, fh, ret_info, &c, &identity);
+
+	if (e < 0)
+		return e;
+	if (!c) {
+		slow_ahead();
+		e = container_by_identity(fs->config.containers, &identity, &c);
+		if (e < 0) {
+			log_limited("unproven handle",
+				"a file that was open before a restart of the worker answers "
+				"ESTALE: "
+				"its opener's container (init's pid %d) cannot be proven; opening "
+				"it "
+				"again mends it",
+				identity.init);
+			return -ESTALE;
+		}
+		handles_bind(fs->handles, fh, c);
+	}
+	*ret = c;
+	return 0;
+}
+
+static int ask_once(struct fs *fs, const struct container *c, uint32_t flags, answer_fn answer,
+	const struct question *q)
+{
+	const struct fs_config *config = &fs->config;
+	const struct view_args args = {
+		.options = config->options,
+		.host = config->host,
+		.layout = config->layout,
+		.accounts = config->accounts,
+		.subject = &c->subject,
+		.now_ns = clock_boottime_ns(),
+		.user_hz = fs->user_hz,
+		.quota = config->options->enable_cfs,
+		.compat32 = flags & HANDOVER_COMPAT32,
+	};
+
+	text_reset(q->out);
+	return answer(fs, &args, q);
+}
+
+/* SPEC 2.7: one repetition with the container found again; a second ENODEV is EIO. */
+static int ask(struct fs *fs, uint64_t fh, answer_fn answer, const struct question *q)
+{
+	autocontainer *c = NULL;
+	autocontainer *again = NULL;
+	struct handle_info info;
+	int e = container_of(fs, fh, &info, &c);
+
+	if (e < 0)
+		return e;
+	e = ask_once(fs, c, info.flags, answer, q);
+	if (e != -ENODEV)
+		return e;
+	slow_ahead();
+	e = container_again(fs->config.containers, c, &again);
+	if (e == 0) {
+		handles_bind(fs->handles, fh, again);
+		e = ask_once(fs, again, info.flags, answer, q);
+	}
+	if (e != -ENODEV)
+		return e;
+	log_limited("container gone",
+		"/%s was read for a container whose cgroup is gone (init's pid %d): EIO",
+		q->node->path, c->init);
+	return -EIO;
+}
+
+static int keep(struct fs *fs, uint64_t fh, const struct text *t)
+{
+	int e = text_error(t);
+
+	return e < 0 ? e : handles_store(fs->handles, fh, t);
+}
+
+/* --- files ------------------------------------------------------------------------------- */
+
+static int answer_view(struct fs *fs, const struct view_args *args, const struct question *q)
+{
+	(void)fs;
+	return view_render(q->node->view, args, q->out);
+}
+
+/* Some files of sysfs ask the hardware (scaling_cur_freq). */
+static int pass_file(struct fs *fs, const struct node *node, struct text *ret)
+{
+	slow_ahead();
+	return host_file(fs->config.host, node->path, ret);
+}
+
+int content_file(struct fs *fs, uint64_t fh, const struct node *node, struct text *ret)
+{
+	const struct question q = { node, ret };
+	int e = node->view ? ask(fs, fh, answer_view, &q) : pass_file(fs, node, ret);
+
+	return e < 0 ? e : keep(fs, fh, ret);
+}
+
+/* --- directories ------------------------------------------------------------------------- */
+
+static void list_registered(const struct node *dir, struct text *ret)
+{
+	const struct view *v;
+	struct slice name;
+	size_t position = 0;
+
+	while ((v = tree_next_entry(dir, &position, &name)))
+		listing_add(ret, v->node, tree_type(v), name);
+}
+
+static void list_dots(const struct fs *fs, const struct node *dir, struct text *ret)
+{
+	listing_add(ret, dir->number, DT_DIR, slice_str("."));
+	listing_add(ret, tree_parent(fs->tree, dir), DT_DIR, slice_str(".."));
+}
+
+/* A machine without that directory in sysfs has the registry's entries alone. */
+static int list_cpus(
+	struct fs *fs, const struct node *dir, const struct cpumask *show, struct text *ret)
+{
+	int e = sysdir_list(fs->tree, fs->config.root, dir, show, ret);
+
+	return e == -ESTALE && dir->view ? 0 : e;
+}
+
+static int answer_cpu_dir(struct fs *fs, const struct view_args *args, const struct question *q)
+{
+	struct cpumask visible;
+	int e = view_visible_cpus(args, &visible);
+
+	if (e < 0)
+		return e;
+	list_dots(fs, q->node, q->out);
+	list_registered(q->node, q->out);
+	return list_cpus(fs, q->node, &visible, q->out);
+}
+
+/* Any directory that says the same to everybody. */
+static int list_plain(struct fs *fs, const struct node *dir, struct text *ret)
+{
+	list_dots(fs, dir, ret);
+	list_registered(dir, ret);
+	return tree_passes_through(dir) ? list_cpus(fs, dir, NULL, ret) : 0;
+}
+
+int content_dir(struct fs *fs, uint64_t fh, const struct node *node, struct text *ret)
+{
+	const struct question q = { node, ret };
+	const bool per_container = node->view && node->view->kind == VIEW_CPU_DIR;
+	int e = per_container ? ask(fs, fh, answer_cpu_dir, &q) : list_plain(fs, node, ret);
+
+	return e < 0 ? e : keep(fs, fh, ret);
+}

@@ -1,0 +1,440 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The store of open handles. Each is guarded by one of a few locks, which is never held while the
+ * kernel is read; the free indexes have a lock of their own, taken inside those.
+ */
+#include "handle.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "log.h"
+
+#define STRIPES 64u
+#define WORD_BITS 64u
+
+/* What this process alone knows of a handle. */
+struct binding {
+	struct container *container; /* NULL: not bound; else its use counts this handle */
+	uint32_t pages;              /* of the snapshot */
+	bool lost;                   /* there was a snapshot before the takeover */
+};
+
+struct handles {
+	struct handover *shared;
+	struct slab *slab;
+	struct binding *bindings; /* HANDOVER_HANDLES of them, touched where used */
+	pthread_mutex_t stripes[STRIPES];
+	pthread_mutex_t free_lock;
+	uint64_t taken[HANDOVER_HANDLES / WORD_BITS];
+	unsigned open;
+};
+
+/* A handle found and locked. */
+struct held {
+	struct handover_handle *shared;
+	struct binding *binding;
+	pthread_mutex_t *lock;
+};
+
+static void held_release(struct held *h)
+{
+	if (h->lock)
+		pthread_mutex_unlock(h->lock);
+}
+
+#define autoheld __attribute__((cleanup(held_release))) struct held
+
+static struct held hold_index(struct handles *hs, uint32_t index)
+{
+	struct held h = { &hs->shared->handles[index], &hs->bindings[index],
+		&hs->stripes[index % STRIPES] };
+
+	pthread_mutex_lock(h.lock);
+	return h;
+}
+
+/* Any number may come from the kernel's side; `lock` stays NULL for those that are not open. */
+static struct held hold(struct handles *hs, uint64_t fh)
+{
+	const uint32_t index = (uint32_t)fh - 1; /* 0 wraps to one that is out of range */
+	struct held h;
+
+	if (index >= HANDOVER_HANDLES)
+		return (struct held){ 0 };
+	h = hold_index(hs, index);
+	if (atomic_load_explicit(&h.shared->fh, memory_order_relaxed) == fh)
+		return h;
+	held_release(&h);
+	return (struct held){ 0 };
+}
+
+/* --- which indexes are free -------------------------------------------------------------- */
+
+static void mark_taken(struct handles *hs, uint32_t index)
+{
+	hs->taken[index / WORD_BITS] |= UINT64_C(1) << (index % WORD_BITS);
+	hs->open++;
+}
+
+/* The lowest, so that few pages of the table are ever touched. */
+static int take_index(struct handles *hs, uint32_t *ret)
+{
+	uint32_t index = HANDOVER_HANDLES;
+
+	pthread_mutex_lock(&hs->free_lock);
+	for (uint32_t word = 0; word < HANDOVER_HANDLES / WORD_BITS; word++) {
+		if (hs->taken[word] == UINT64_MAX)
+			continue;
+		index = word * WORD_BITS + (uint32_t)__builtin_ctzll(~hs->taken[word]);
+		mark_taken(hs, index);
+		if (atomic_load(&hs->shared->handles_used) <= index)
+			atomic_store(&hs->shared->handles_used, index + 1);
+		break;
+	}
+	pthread_mutex_unlock(&hs->free_lock);
+	if (index == HANDOVER_HANDLES) {
+		log_limited("handles full",
+			"%u files are open, which is all there can be; a container that opens "
+			"without closing is the likely cause",
+			HANDOVER_HANDLES);
+		return -ENFILE;
+	}
+	*ret = index;
+	return 0;
+}
+
+static void give_index(struct handles *hs, uint32_t index)
+{
+	pthread_mutex_lock(&hs->free_lock);
+	hs->taken[index / WORD_BITS] &= ~(UINT64_C(1) << (index % WORD_BITS));
+	hs->open--;
+	pthread_mutex_unlock(&hs->free_lock);
+}
+
+/* --- what a container uses --------------------------------------------------------------- */
+
+static int charge(_Atomic uint32_t *used, uint32_t n, uint32_t max)
+{
+	if (atomic_fetch_add(used, n) + (uint64_t)n <= max)
+		return 0;
+	atomic_fetch_sub(used, n);
+	return -ENFILE;
+}
+
+static int charge_handle(struct container *c)
+{
+	int e = c->use ? charge(&c->use->handles, 1, HANDLES_PER_CONTAINER) : 0;
+
+	if (e < 0)
+		log_limited("handles of a container",
+			"the container of pid %d has %u files open, which is all it may have",
+			c->init, HANDLES_PER_CONTAINER);
+	return e;
+}
+
+static uint32_t pages_of(size_t length)
+{
+	return (uint32_t)((length + SLAB_PAGE - 1) / SLAB_PAGE);
+}
+
+static int charge_pages(const struct container *c, uint32_t pages)
+{
+	return c && c->use ? charge(&c->use->pages, pages, HANDLES_PAGES_PER_CONTAINER) : 0;
+}
+
+/* Takes a container that was charged away from a handle. */
+static struct container *unbind(struct binding *b)
+{
+	struct container *c = b->container;
+
+	if (c && c->use) {
+		atomic_fetch_sub(&c->use->handles, 1);
+		atomic_fetch_sub(&c->use->pages, b->pages);
+	}
+	b->container = NULL;
+	return c;
+}
+
+/* --- snapshots --------------------------------------------------------------------------- */
+
+static void uncharge_pages(struct container *c, uint32_t pages)
+{
+	if (c && c->use)
+		atomic_fetch_sub(&c->use->pages, pages);
+}
+
+/* One store: whoever takes over finds the old snapshot or the new one. */
+static void replace_snapshot(struct handles *hs, struct held *h, uint64_t ref, uint32_t pages)
+{
+	const uint64_t old =
+		atomic_exchange_explicit(&h->shared->snapshot, ref, memory_order_acq_rel);
+
+	if (old != SLAB_NONE)
+		slab_release(hs->slab, old);
+	uncharge_pages(h->binding->container, h->binding->pages);
+	h->binding->pages = pages;
+	h->binding->lost = false;
+}
+
+static int store_snapshot(struct handles *hs, struct held *h, const struct text *t)
+{
+	const uint32_t pages = pages_of(t->len);
+	uint64_t ref;
+	int e = charge_pages(h->binding->container, pages);
+
+	if (e < 0)
+		return e;
+	e = slab_store(hs->slab, t->data, t->len, &ref);
+	if (e < 0) {
+		uncharge_pages(h->binding->container, pages);
+		return e == -ENOSPC ? -ENFILE : e;
+	}
+	replace_snapshot(hs, h, ref, pages);
+	return 0;
+}
+
+int handles_store(struct handles *hs, uint64_t fh, const struct text *t)
+{
+	autoheld h = hold(hs, fh);
+	int e;
+
+	if (!h.lock)
+		return -ESTALE;
+	e = store_snapshot(hs, &h, t);
+	if (e == -ENFILE)
+		log_limited("snapshots full",
+			"no room is left to keep the contents of open files (%u pages in use of "
+			"all "
+			"containers): the read is refused",
+			slab_used(hs->slab));
+	return e;
+}
+
+int handles_load(struct handles *hs, uint64_t fh, size_t offset, size_t n, struct text *t)
+{
+	autoheld h = hold(hs, fh);
+	uint64_t ref;
+
+	if (!h.lock)
+		return -ESTALE;
+	ref = atomic_load_explicit(&h.shared->snapshot, memory_order_acquire);
+	if (ref == SLAB_NONE)
+		return h.binding->lost ? -EIO : -ENODATA;
+	return slab_load(hs->slab, ref, offset, n, t);
+}
+
+/* --- handles ----------------------------------------------------------------------------- */
+
+/* Index and generation name one opening and never come back. */
+static uint64_t next_fh(struct handover_handle *h, uint32_t index)
+{
+	if (++h->generation == 0)
+		h->generation = 1;
+	return (uint64_t)h->generation << 32 | (index + 1);
+}
+
+static void publish(struct handles *hs, uint32_t index, const struct handle_info *info,
+	struct container *c, struct handover_slot *slot, uint64_t *ret_fh)
+{
+	autoheld h = hold_index(hs, index);
+	const uint64_t fh = next_fh(h.shared, index);
+
+	h.shared->node = info->node;
+	h.shared->kind = info->kind;
+	h.shared->flags = info->flags;
+	container_identity(c, &h.shared->identity);
+	atomic_store_explicit(&h.shared->snapshot, SLAB_NONE, memory_order_relaxed);
+	*h.binding = (struct binding){ .container = container_ref(c) };
+	if (slot)
+		atomic_store_explicit(&slot->fh, fh, memory_order_release);
+	atomic_store_explicit(&h.shared->fh, fh, memory_order_release);
+	*ret_fh = fh;
+}
+
+int handles_open(struct handles *hs, const struct handle_info *info, struct container *c,
+	struct handover_slot *slot, uint64_t *ret_fh)
+{
+	uint32_t index;
+	int e = charge_handle(c);
+
+	if (e < 0)
+		return e;
+	e = take_index(hs, &index);
+	if (e < 0) {
+		if (c->use)
+			atomic_fetch_sub(&c->use->handles, 1);
+		return e;
+	}
+	publish(hs, index, info, c, slot, ret_fh);
+	return 0;
+}
+
+bool handles_is(struct handles *hs, uint64_t fh, const struct handle_info *info)
+{
+	autoheld h = hold(hs, fh);
+
+	return h.lock && h.shared->node == info->node && h.shared->kind == (uint32_t)info->kind;
+}
+
+void handles_close(struct handles *hs, uint64_t fh)
+{
+	struct container *c;
+
+	{
+		autoheld h = hold(hs, fh);
+
+		if (!h.lock)
+			return;
+		atomic_store_explicit(&h.shared->fh, 0, memory_order_release);
+		replace_snapshot(hs, &h, SLAB_NONE, 0);
+		c = unbind(h.binding);
+		*h.binding = (struct binding){ 0 };
+	}
+	container_unref(c);
+	give_index(hs, (uint32_t)fh - 1);
+}
+
+int handles_get(struct handles *hs, uint64_t fh, struct handle_info *ret_info,
+	struct container **ret_container, struct container_identity *ret_identity)
+{
+	autoheld h = hold(hs, fh);
+
+	if (!h.lock)
+		return -ESTALE;
+	if (ret_info)
+		*ret_info = (struct handle_info){ h.shared->node,
+			(enum handover_handle_kind)h.shared->kind, h.shared->flags };
+	if (ret_container)
+		*ret_container = h.binding->container ? container_ref(h.binding->container) : NULL;
+	if (ret_identity)
+		*ret_identity = h.shared->identity;
+	return 0;
+}
+
+/* The limits are not asked: the handle is open already. */
+static struct container *rebind(struct held *h, struct container *c)
+{
+	struct container *old = unbind(h->binding);
+
+	h->binding->container = container_ref(c);
+	if (c->use) {
+		atomic_fetch_add(&c->use->handles, 1);
+		atomic_fetch_add(&c->use->pages, h->binding->pages);
+	}
+	container_identity(c, &h->shared->identity);
+	return old;
+}
+
+int handles_bind(struct handles *hs, uint64_t fh, struct container *c)
+{
+	struct container *old;
+
+	{
+		autoheld h = hold(hs, fh);
+
+		if (!h.lock)
+			return -ESTALE;
+		old = rebind(&h, c);
+	}
+	container_unref(old);
+	return 0;
+}
+
+unsigned handles_count(struct handles *hs)
+{
+	unsigned n;
+
+	pthread_mutex_lock(&hs->free_lock);
+	n = hs->open;
+	pthread_mutex_unlock(&hs->free_lock);
+	return n;
+}
+
+/* --- takeover ---------------------------------------------------------------------------- */
+
+static bool adoptable(const struct handover_handle *h, uint32_t index)
+{
+	const uint64_t fh = atomic_load_explicit(&h->fh, memory_order_acquire);
+
+	return fh == ((uint64_t)h->generation << 32 | (index + 1)) && h->generation != 0 &&
+		(h->kind == HANDOVER_HANDLE_FILE || h->kind == HANDOVER_HANDLE_DIR);
+}
+
+static void adopt_snapshot(struct handles *hs, uint32_t index)
+{
+	struct handover_handle *h = &hs->shared->handles[index];
+	struct binding *b = &hs->bindings[index];
+	const uint64_t ref = atomic_load_explicit(&h->snapshot, memory_order_acquire);
+
+	if (ref == SLAB_NONE)
+		return;
+	if (slab_adopt(hs->slab, ref) == 0) {
+		b->pages = pages_of(slab_length(ref));
+		return;
+	}
+	atomic_store(&h->snapshot, SLAB_NONE);
+	b->lost = true;
+}
+
+static void adopt(struct handles *hs)
+{
+	uint32_t used = atomic_load(&hs->shared->handles_used);
+	unsigned broken = 0;
+
+	if (used > HANDOVER_HANDLES)
+		used = HANDOVER_HANDLES;
+	for (uint32_t index = 0; index < used; index++) {
+		struct handover_handle *h = &hs->shared->handles[index];
+
+		if (atomic_load(&h->fh) == 0)
+			continue;
+		if (adoptable(h, index)) {
+			mark_taken(hs, index);
+			adopt_snapshot(hs, index);
+		} else {
+			atomic_store(&h->fh, 0);
+			broken++;
+		}
+	}
+	if (broken)
+		log_error("%u open files that were handed over are not usable and answer ESTALE",
+			broken);
+}
+
+int handles_new(struct handover *h, struct slab *slab, struct handles **ret)
+{
+	struct handles *hs = calloc(1, sizeof(*hs));
+
+	if (!hs)
+		return -ENOMEM;
+	hs->bindings = calloc(HANDOVER_HANDLES, sizeof(*hs->bindings));
+	if (!hs->bindings) {
+		free(hs);
+		return -ENOMEM;
+	}
+	hs->shared = h;
+	hs->slab = slab;
+	pthread_mutex_init(&hs->free_lock, NULL);
+	for (size_t i = 0; i < STRIPES; i++)
+		pthread_mutex_init(&hs->stripes[i], NULL);
+	adopt(hs);
+	*ret = hs;
+	return 0;
+}
+
+void handles_free(struct handles *hs)
+{
+	if (!hs)
+		return;
+	for (uint32_t index = 0; index < HANDOVER_HANDLES; index++)
+		if (hs->taken[index / WORD_BITS] >> (index % WORD_BITS) & 1)
+			container_unref(unbind(&hs->bindings[index]));
+	pthread_mutex_destroy(&hs->free_lock);
+	for (size_t i = 0; i < STRIPES; i++)
+		pthread_mutex_destroy(&hs->stripes[i]);
+	free(hs->bindings);
+	free(hs);
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What the files of fs/ share: the state behind a session and the ways from a node or handle to
+ * its attributes and content.
+ */
+#pragma once
+
+#include <pthread.h>
+#include <sys/stat.h>
+
+#include "fs.h"
+#include "handle.h"
+#include "tree.h"
+
+struct fs {
+	struct fs_config config;
+	struct tree *tree;
+	struct handles *handles;
+	struct stat *registered; /* attributes of the registry's entries, in its order */
+	pthread_key_t scratch;
+	unsigned user_hz;
+};
+
+/* --- fs.c -------------------------------------------------------------------------------- */
+
+/* A thread's own buffers, kept from one request to the next and freed with the thread. */
+struct scratch {
+	struct text content; /* what a file says, or a listing */
+	struct text reply;   /* what a READDIR answers with */
+};
+
+/* Both empty; NULL without memory. */
+struct scratch *fs_scratch(struct fs *fs);
+
+/* --- attr.c ------------------------------------------------------------------------------ */
+
+/* Reads the modes of the registry's entries from the host. 0 or -ENOMEM. */
+int attr_init(struct fs *fs);
+
+/* Attributes say the same to every caller. `ret_timeout`: for how many seconds the
+ * kernel may keep them. 0 or -errno. */
+int attr_node(struct fs *fs, const struct node *node, struct stat *ret, double *ret_timeout);
+
+/* What a LOOKUP of `name` answers. -ENOENT; -ENOTDIR; -errno. */
+int attr_lookup(struct fs *fs, uint64_t parent, struct slice name, struct fuse_entry_param *ret);
+
+/* --- content.c --------------------------------------------------------------------------- */
+
+/* Renders the file of a handle afresh for the container it is bound to and keeps the text as the
+ * handle's snapshot. 0 or -errno, the text then not being usable. */
+int content_file(struct fs *fs, uint64_t fh, const struct node *node, struct text *ret);
+
+/* The same for a directory: entries of listing.h. */
+int content_dir(struct fs *fs, uint64_t fh, const struct node *node, struct text *ret);
+
+/* --- open.c: the operations on handles ---------------------------------------------------- */
+
+void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi);
+void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi);
+void op_readdirplus(
+	fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi);
+/* RELEASE and RELEASEDIR. */
+void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
