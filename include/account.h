@@ -40,14 +40,18 @@ int account_store_new(
 	struct account_entry *entries, size_t n, struct slab *slab, struct account_store **ret);
 void account_store_free(struct account_store *s);
 
+#define ACCOUNT_SIBLINGS 64u
+
 /* An account locked by account_begin(). */
 struct account;
 
 /*
  * Locks the account of `key` against other threads and appends its bytes to `state`: empty when it
  * is new. Then `predecessor` gets the bytes of an earlier init's account of the same kind in the
- * same cgroup, if one is kept (the latest started). 0; -ENOSPC when the table is full: compute
- * without memory, nobody is evicted; -ENOMEM.
+ * same cgroup, if one is kept (the latest started). 0; -ENOSPC when the table is full or the
+ * cgroup has ACCOUNT_SIBLINGS accounts of that kind already (pid namespaces cost a container
+ * nothing): compute without memory, nobody is evicted (`predecessor` is filled all the same, and
+ * nothing is locked); -ENOMEM.
  */
 int account_begin(struct account_store *s, const struct account_key *key, struct text *state,
 	struct text *predecessor, struct account **ret);
@@ -56,6 +60,16 @@ int account_begin(struct account_store *s, const struct account_key *key, struct
  */
 int account_end(struct account *a, const void *state, size_t n);
 
-/* Clears every entry for which `gone` says so. */
-void account_sweep(struct account_store *s, bool (*gone)(const struct account_key *key, void *data),
-	void *data);
+enum account_fate {
+	ACCOUNT_LIVES,
+	ACCOUNT_INIT_DEAD, /* kept as a predecessor until another init's account of the same kind
+			      is published in the same cgroup; at most ACCOUNT_PREDECESSORS are */
+	ACCOUNT_CGROUP_GONE,
+};
+
+#define ACCOUNT_PREDECESSORS 1024u
+
+/* Asks after every entry, without a lock held, and clears those that are of no more use. `fate` is
+ * asked again after the dead at the next sweep, for their cgroup may be gone by then. */
+void account_sweep(struct account_store *s,
+	enum account_fate (*fate)(const struct account_key *key, void *data), void *data);

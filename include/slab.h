@@ -19,7 +19,8 @@
 struct slab;
 
 /* `pages`: n × SLAB_PAGE bytes; `links`: n numbers; both in the shared area and zeroed when new.
- * All pages count as free until adopted. 0 or -ENOMEM. */
+ * All pages count as free until adopted: a worker adopts everything before it stores or releases
+ * anything. 0 or -ENOMEM. */
 int slab_new(void *pages, uint32_t *links, uint32_t n, struct slab **ret);
 void slab_free(struct slab *s);
 
@@ -33,7 +34,8 @@ int slab_store(struct slab *s, const void *bytes, size_t n, uint64_t *ret_ref);
 
 size_t slab_length(uint64_t ref);
 
-/* Appends up to `n` bytes from `offset` on; fewer at the end. -ENOMEM. */
+/* Appends up to `n` bytes from `offset` on; fewer at the end. -ENOMEM, -EBADMSG when the chain is
+ * broken; `t` is then as it was. */
 int slab_load(const struct slab *s, uint64_t ref, size_t offset, size_t n, struct text *t);
 
 /* The pages are free again; memory of many free pages is given back to the kernel. */
