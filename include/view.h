@@ -26,7 +26,7 @@ struct subject {
 	int64_t boottime_offset_s; /* of its time namespace: added to CLOCK_BOOTTIME inside */
 	struct account_key account;
 	/* Set by view_render() when a file was rendered from the cgroup: from then on the host's
-	 * values are refused (SPEC 3). Bits are positions in the registry. */
+	 * values are refused (SPEC 3). Bits are node numbers. */
 	_Atomic uint64_t *virtualised; /* may be NULL */
 };
 

@@ -10,10 +10,10 @@
 #include "log.h"
 #include "view.h"
 
-/* The sticky bit of a view in a subject's `virtualised`. */
+/* The sticky bit of a view in a subject's `virtualised`. A test pins that files are below 64. */
 static uint64_t sticky_bit(const struct view *v)
 {
-	return UINT64_C(1) << (v - view_registry);
+	return UINT64_C(1) << (v->node % 64);
 }
 
 static bool was_virtualised(const struct view *v, const struct subject *s)
@@ -36,6 +36,14 @@ static bool passes_through(const struct view *v, const struct view_args *a)
 	return a->subject->is_host || !(a->layout->available & v->needs);
 }
 
+static int log_failure(const struct view *v, int r)
+{
+	/* ENODEV is the caller's: it looks for the container again. */
+	if (r < 0 && r != -ENODEV)
+		log_limited(v->path, "/%s cannot be read: %s", v->path, strerror(-r));
+	return r;
+}
+
 static int kernels_own(const struct view *v, const struct view_args *a, struct text *t)
 {
 	if (was_virtualised(v, a->subject)) {
@@ -47,37 +55,26 @@ static int kernels_own(const struct view *v, const struct view_args *a, struct t
 			v->path);
 		return -EIO;
 	}
-	return host_file(a->host, v->path, t);
+	return log_failure(v, host_file(a->host, v->path, t));
 }
 
-static int render(const struct view *v, const struct view_args *a, struct text *t)
+int view_render(const struct view *v, const struct view_args *a, struct text *t)
 {
 	const size_t before = t->len;
 	int r;
 
+	if (!v->render)
+		return -EISDIR;
 	if (passes_through(v, a))
 		return kernels_own(v, a, t);
 	r = v->render(a, t);
+	if (r == 0)
+		r = text_error(t);
 	if (r == VIEW_KERNELS_OWN) {
 		t->len = before;
 		return kernels_own(v, a, t);
 	}
 	if (r == 0)
 		set_virtualised(v, a->subject);
-	return r;
-}
-
-int view_render(const struct view *v, const struct view_args *a, struct text *t)
-{
-	int r;
-
-	if (!v->render)
-		return -EISDIR;
-	r = render(v, a, t);
-	if (r == 0)
-		r = text_error(t);
-	/* ENODEV is the caller's: it looks for the container again. */
-	if (r < 0 && r != -ENODEV)
-		log_limited(v->path, "/%s cannot be read: %s", v->path, strerror(-r));
-	return r;
+	return log_failure(v, r);
 }

@@ -1,0 +1,598 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The host's files: that they are parsed completely whatever their size, that bytes which are no
+ * such file do no harm, and that readers share one snapshot without using one that is too old.
+ */
+#include <pthread.h>
+#include <semaphore.h>
+
+#include "../../src/host/formats.h"
+#include "../../src/host/snapshot.h"
+#include "clock.h"
+#include "slow.h"
+#include "tree.h"
+#include "unit.h"
+
+#define S NS_PER_S
+#define MS NS_PER_MS
+
+/* A text whose end is the end of its memory: a read beyond it is found by ASan. */
+static struct text exact(const void *bytes, size_t n)
+{
+	struct text t = { .data = malloc(n ? n : 1), .len = n, .capacity = n };
+
+	ck_assert_ptr_nonnull(t.data);
+	if (n)
+		memcpy(t.data, bytes, n);
+	return t;
+}
+
+static const char *const cpuinfo_fixtures[] = { "x86_64", "arm", "arm-old", "arm-up", "arm64",
+	"s390x", "ppc64le", "riscv64", "loongarch64" };
+
+static void read_cpuinfo(const char *name, struct text *t)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "fixtures/cpuinfo/%s.txt", name);
+	fixture_read(path, t);
+}
+
+static void cpuinfo_release(struct host_cpuinfo *c)
+{
+	text_free(&c->text);
+	free(c->parts);
+}
+
+static void assert_gapless(const struct host_cpuinfo *c)
+{
+	const char *at = c->text.data;
+
+	for (size_t i = 0; i < c->n_parts; i++) {
+		ck_assert_ptr_eq(c->parts[i].text.p, at);
+		at += c->parts[i].text.n;
+	}
+	ck_assert_ptr_eq(at, c->text.data + c->text.len);
+}
+
+START_TEST(the_parts_of_cpuinfo_put_together_are_the_file)
+{
+	for (size_t i = 0; i < countof(cpuinfo_fixtures); i++) {
+		struct host_cpuinfo c = { 0 };
+
+		read_cpuinfo(cpuinfo_fixtures[i], &c.text);
+		ck_assert_int_eq(host_cpuinfo_parse(&c), 0);
+		assert_gapless(&c);
+		cpuinfo_release(&c);
+	}
+}
+END_TEST
+
+START_TEST(cpuinfo_gives_each_record_its_cpu_and_package)
+{
+	struct host_cpuinfo c = { 0 };
+
+	read_cpuinfo("s390x", &c.text);
+	ck_assert_int_eq(host_cpuinfo_parse(&c), 0);
+	ck_assert_uint_eq(c.n_parts, 1 + 4 + 4); /* head, rows, records */
+	ck_assert_int_eq(c.parts[0].cpu, -1);
+	ck_assert(slice_equal(c.parts[0].count[HOST_CPUINFO_PROCESSORS], "4"));
+	ck_assert_int_eq(c.parts[2].cpu, 1);
+	ck_assert_int_eq(c.parts[2].package, -1);
+	ck_assert_int_eq(c.parts[7].cpu, 2);
+	ck_assert_int_eq(c.parts[7].core, 1);
+	/* Both books have a physical id 0. */
+	ck_assert_int_ne(c.parts[7].package, c.parts[6].package);
+	ck_assert_int_eq(c.parts[7].package, c.parts[8].package);
+	ck_assert(slice_starts(c.parts[7].text, "\ncpu number      : 2\n"));
+	cpuinfo_release(&c);
+}
+END_TEST
+
+static void print_big_stat(struct text *t, unsigned cpus, unsigned interrupts)
+{
+	text_puts(t, "cpu  1 2 3 4 5 6 7 8 9 10\n");
+	for (unsigned i = 0; i < cpus; i++)
+		text_printf(t, "cpu%u %u 0 3 4 5 6 7 8 9 10\n", i, i + 1000000);
+	text_puts(t, "intr 123456789");
+	for (unsigned i = 0; i < interrupts; i++)
+		text_printf(t, " %u", i * 997);
+	text_puts(t,
+		"\nctxt 42\nbtime 1700000000\nprocesses 7\nprocs_running 1\n"
+		"procs_blocked 0\nsoftirq 10 1 1 1 1 1 1 1 1 1 1\n");
+}
+
+START_TEST(stat_of_512_cpus_and_10000_interrupts_is_read_completely)
+{
+	const struct host_stat *s = NULL;
+	autotext t = { 0 };
+	struct host *h;
+	struct tree tree;
+
+	tree_new(&tree);
+	print_big_stat(&t, 512, 10000);
+	tree_write_bytes(&tree, "proc/stat", t.data, t.len);
+	ck_assert_int_eq(host_new(&tree.root, &h), 0);
+	ck_assert_int_eq(host_stat(h, S, &s), 0);
+	ck_assert_uint_eq(s->n_cpus, 512);
+	ck_assert_uint_eq(s->cpus[511].cpu, 511);
+	ck_assert_uint_eq(s->cpus[511].ticks[0], 1000511);
+	ck_assert_uint_eq(s->cpus[511].ticks[9], 10);
+	ck_assert_uint_eq(s->columns, 10);
+	ck_assert_uint_eq(s->btime, 1700000000);
+	ck_assert(slice_starts(s->rest, "intr 123456789 0 997 "));
+	ck_assert(slice_ends(s->rest, "softirq 10 1 1 1 1 1 1 1 1 1 1\n"));
+	host_put(s);
+	host_free(h);
+	tree_free(&tree);
+}
+END_TEST
+
+START_TEST(stat_of_an_old_kernel_has_its_missing_columns_zero)
+{
+	static const char text[] = "cpu  5 5 5 5 5 5 5\ncpu0 1 2 3 4 5 6 7\ncpu3 7 6 5 4 3 2 1\n"
+				   "intr 0\nbtime 5\n";
+	struct host_stat s = { .text = exact(text, sizeof(text) - 1) };
+
+	ck_assert_int_eq(host_stat_parse(&s), 0);
+	ck_assert_uint_eq(s.n_cpus, 2);
+	ck_assert_uint_eq(s.columns, 7);
+	ck_assert_uint_eq(s.cpus[1].cpu, 3);
+	ck_assert_uint_eq(s.cpus[1].ticks[6], 1);
+	ck_assert_uint_eq(s.cpus[1].ticks[7], 0);
+	ck_assert(slice_equal(s.rest, "intr 0\nbtime 5\n"));
+	text_free(&s.text);
+	free(s.cpus);
+}
+END_TEST
+
+static const char meminfo[] = "MemTotal:       24684084 kB\n"
+			      "MemFree:        24505004 kB\n"
+			      "MemAvailable:   24422360 kB\n"
+			      "Active(anon):       1560 kB\n"
+			      "SwapTotal:          1024 kB\n"
+			      "SwapFree:           1000 kB\n"
+			      "HugePages_Total:       3\n"
+			      "NewInLinux9:          77 kB\n"
+			      "VmallocTotal:   34359738367 kB\n";
+
+START_TEST(meminfo_keeps_every_line_and_knows_units)
+{
+	struct host_meminfo m = { .text = exact(meminfo, sizeof(meminfo) - 1) };
+
+	ck_assert_int_eq(host_meminfo_parse(&m), 0);
+	ck_assert_uint_eq(m.n_lines, 9);
+	ck_assert(slice_equal(m.lines[3].name, "Active(anon)"));
+	ck_assert(slice_equal(m.lines[3].line, "Active(anon):       1560 kB"));
+	ck_assert_uint_eq(m.lines[3].value, 1560);
+	ck_assert(m.lines[3].has_unit);
+	ck_assert(slice_equal(m.lines[6].name, "HugePages_Total"));
+	ck_assert(!m.lines[6].has_unit);
+	ck_assert_uint_eq(m.lines[8].value, 34359738367);
+	ck_assert_uint_eq(m.mem_total_kb, 24684084);
+	ck_assert_uint_eq(m.mem_available_kb, 24422360);
+	ck_assert_uint_eq(m.swap_total_kb, 1024);
+	ck_assert_uint_eq(m.swap_free_kb, 1000);
+	text_free(&m.text);
+	free(m.lines);
+}
+END_TEST
+
+START_TEST(the_overcommit_ratio_comes_with_meminfo)
+{
+	const struct host_meminfo *m = NULL;
+	struct host *h;
+	struct tree tree;
+
+	tree_new(&tree);
+	tree_write(&tree, "proc/meminfo", meminfo);
+	ck_assert_int_eq(host_new(&tree.root, &h), 0);
+	ck_assert_int_eq(host_meminfo(h, S, &m), 0);
+	ck_assert_uint_eq(m->overcommit_ratio, 50);
+	host_put(m);
+	tree_write(&tree, "proc/sys/vm/overcommit_ratio", "80\n");
+	ck_assert_int_eq(host_meminfo(h, 2 * S, &m), 0);
+	ck_assert_uint_eq(m->overcommit_ratio, 80);
+	host_put(m);
+	host_free(h);
+	tree_free(&tree);
+}
+END_TEST
+
+START_TEST(diskstats_have_as_many_columns_as_the_kernel_prints)
+{
+	static const char text[] = "   8       0 sda 1 2 3 4 5 6 7 8 9 10 11\n"
+				   " 259       1 nvme0n1p1 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15\n"
+				   "what is this\n"
+				   " 254       0 vda 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17\n";
+	struct host_diskstats d = { .text = exact(text, sizeof(text) - 1) };
+
+	ck_assert_int_eq(host_diskstats_parse(&d), 0);
+	ck_assert_uint_eq(d.n_disks, 3);
+	ck_assert_uint_eq(d.disks[0].columns, 11);
+	ck_assert_uint_eq(d.disks[1].columns, 15);
+	ck_assert_uint_eq(d.disks[2].columns, 17);
+	ck_assert(slice_equal(d.disks[1].head, " 259       1 nvme0n1p1"));
+	ck_assert_uint_eq(d.disks[1].major, 259);
+	ck_assert_uint_eq(d.disks[1].minor, 1);
+	ck_assert_uint_eq(d.disks[2].values[16], 17);
+	ck_assert_uint_eq(d.disks[0].values[11], 0);
+	text_free(&d.text);
+	free(d.disks);
+}
+END_TEST
+
+static void assert_mask(const struct cpumask *m, const char *list)
+{
+	autotext t = { 0 };
+
+	cpumask_format(&t, m);
+	ck_assert(slice_equal(slice_of(&t), list));
+}
+
+START_TEST(cpus_come_from_sysfs_and_else_from_stat)
+{
+	const struct host_cpus *c = NULL;
+	struct host *h;
+	struct tree tree;
+
+	tree_new(&tree);
+	tree_write(&tree, "proc/stat", "cpu  1 1\ncpu1 1 1\ncpu5 1 1\nbtime 1\n");
+	ck_assert_int_eq(host_new(&tree.root, &h), 0);
+	ck_assert_int_eq(host_cpus(h, S, &c), 0);
+	assert_mask(&c->online, "1,5");
+	assert_mask(&c->possible, "1,5");
+	host_put(c);
+	tree_write(&tree, "sys/devices/system/cpu/online", "0-2\n");
+	tree_write(&tree, "sys/devices/system/cpu/possible", "0-7\n");
+	tree_write(&tree, "sys/devices/system/cpu/present", "0-3\n");
+	ck_assert_int_eq(host_cpus(h, 2 * S, &c), 0);
+	assert_mask(&c->online, "0-2");
+	assert_mask(&c->possible, "0-7");
+	assert_mask(&c->present, "0-3");
+	host_put(c);
+	host_free(h);
+	tree_free(&tree);
+}
+END_TEST
+
+START_TEST(cpuinfo_is_shared_for_a_second_unless_a_cpu_comes_or_goes)
+{
+	const struct host_cpuinfo *first = NULL, *again = NULL;
+	struct host *h;
+	struct tree tree;
+
+	tree_new(&tree);
+	tree_write(&tree, "sys/devices/system/cpu/online", "0-1\n");
+	tree_write(&tree, "proc/cpuinfo", "processor\t: 0\n\nprocessor\t: 1\n\n");
+	ck_assert_int_eq(host_new(&tree.root, &h), 0);
+	ck_assert_int_eq(host_cpuinfo(h, S, false, &first), 0);
+	ck_assert_int_eq(host_cpuinfo(h, S + 900 * MS, false, &again), 0);
+	ck_assert_ptr_eq(first, again);
+	host_put(again);
+
+	tree_write(&tree, "sys/devices/system/cpu/online", "0\n");
+	tree_write(&tree, "proc/cpuinfo", "processor\t: 0\n\n");
+	ck_assert_int_eq(host_cpuinfo(h, S + 950 * MS, false, &again), 0);
+	ck_assert_uint_eq(again->n_parts, 1);
+	ck_assert_uint_eq(first->n_parts, 2); /* whoever holds the old one still reads it */
+	host_put(first);
+	host_put(again);
+	host_free(h);
+	tree_free(&tree);
+}
+END_TEST
+
+START_TEST(files_of_the_host_are_found_below_proc_and_sys_alone)
+{
+	autotext t = { 0 };
+	struct host *h;
+	struct tree tree;
+
+	tree_new(&tree);
+	tree_write(&tree, "proc/swaps", "Filename\n");
+	tree_write(&tree, "etc/passwd", "root\n");
+	ck_assert_int_eq(host_new(&tree.root, &h), 0);
+	text_puts(&t, "before ");
+	ck_assert_int_eq(host_file(h, "proc/swaps", &t), 0);
+	ck_assert(slice_equal(slice_of(&t), "before Filename\n"));
+	ck_assert_int_eq(host_file(h, "etc/passwd", &t), -ENOENT);
+	ck_assert_int_eq(host_file(h, "proc/none", &t), -ENOENT);
+	ck_assert(slice_equal(slice_of(&t), "before Filename\n"));
+	host_free(h);
+	tree_free(&tree);
+}
+END_TEST
+
+START_TEST(what_is_no_such_file_is_refused)
+{
+	struct host_cpuinfo c = { 0 };
+	struct host_stat s = { .text = exact("x", 1) };
+	struct host_meminfo m = { .text = exact("MemFree: 1 kB\n", 14) };
+
+	ck_assert_int_eq(host_cpuinfo_parse(&c), -EBADMSG);
+	ck_assert_int_eq(host_stat_parse(&s), -EBADMSG);
+	ck_assert_int_eq(host_meminfo_parse(&m), -EBADMSG);
+	text_free(&s.text);
+	text_free(&m.text);
+	free(s.cpus);
+	free(m.lines);
+}
+END_TEST
+
+/* Every parser on one piece of bytes. */
+static void parse_all(const void *bytes, size_t n)
+{
+	struct host_cpuinfo c = { .text = exact(bytes, n) };
+	struct host_stat s = { .text = exact(bytes, n) };
+	struct host_meminfo m = { .text = exact(bytes, n) };
+	struct host_diskstats d = { .text = exact(bytes, n) };
+
+	if (host_cpuinfo_parse(&c) == 0)
+		assert_gapless(&c);
+	host_stat_parse(&s);
+	host_meminfo_parse(&m);
+	host_diskstats_parse(&d);
+	cpuinfo_release(&c);
+	text_free(&s.text);
+	text_free(&m.text);
+	text_free(&d.text);
+	free(s.cpus);
+	free(m.lines);
+	free(d.disks);
+}
+
+/* Overwrites a few bytes with what parsers look at. */
+static void spoil(struct text *t, unsigned *seed)
+{
+	static const char likely[] = "\n\n::  0123456789processor\t#-\0\xff";
+
+	for (unsigned i = 0; i < 20; i++)
+		t->data[(unsigned)rand_r(seed) % t->len] =
+			likely[(unsigned)rand_r(seed) % (sizeof(likely) - 1)];
+}
+
+START_TEST(garbage_harms_no_parser)
+{
+	unsigned seed = 1;
+
+	parse_all("", 0);
+	parse_all("cpu", 3);
+	parse_all("cpu number: 1", 13);
+	parse_all("\n\n\n:\n\ncpu number:1\nprocessor 1:\n\n\n", 33);
+	parse_all("cpu99999999999999999999 1\ncpu1 99999999999999999999\ncpu1 1", 57);
+	for (size_t i = 0; i < countof(cpuinfo_fixtures); i++) {
+		autotext t = { 0 };
+
+		read_cpuinfo(cpuinfo_fixtures[i], &t);
+		for (unsigned round = 0; round < 100; round++) {
+			spoil(&t, &seed);
+			parse_all(t.data, (unsigned)rand_r(&seed) % (t.len + 1));
+		}
+	}
+	for (unsigned round = 0; round < 100; round++) {
+		autotext t = { 0 };
+
+		print_big_stat(&t, 4, 20);
+		text_add(&t, meminfo, sizeof(meminfo) - 1);
+		spoil(&t, &seed);
+		parse_all(t.data, (unsigned)rand_r(&seed) % (t.len + 1));
+	}
+}
+END_TEST
+
+START_TEST(this_machine_is_read)
+{
+	autohost const struct host_cpuinfo *cpuinfo = NULL;
+	autohost const struct host_stat *stat = NULL;
+	autohost const struct host_meminfo *mem = NULL;
+	autohost const struct host_diskstats *disks = NULL;
+	autohost const struct host_cpus *cpus = NULL;
+	struct root root;
+	struct host *h;
+
+	ck_assert_int_eq(root_open("/", &root), 0);
+	ck_assert_int_eq(host_new(&root, &h), 0);
+	ck_assert_int_eq(host_cpuinfo(h, S, false, &cpuinfo), 0);
+	ck_assert_int_eq(host_stat(h, S, &stat), 0);
+	ck_assert_int_eq(host_meminfo(h, S, &mem), 0);
+	ck_assert_int_eq(host_diskstats(h, S, &disks), 0);
+	ck_assert_int_eq(host_cpus(h, S, &cpus), 0);
+	ck_assert_uint_eq(stat->n_cpus, (size_t)sysconf(_SC_NPROCESSORS_ONLN));
+	ck_assert_uint_eq(cpumask_count(&cpus->online), stat->n_cpus);
+	ck_assert_uint_gt(mem->mem_total_kb, 0);
+	host_free(h); /* snapshots outlive it */
+	root_close(&root);
+}
+END_TEST
+
+/* A kind whose load can be held up from outside. */
+static struct {
+	sem_t begun, go_on;
+	_Atomic unsigned loads;
+	_Atomic bool hold, fail;
+} slow;
+
+static int slow_load(struct host_cache *c, uint64_t now_ns, struct host_snapshot *s)
+{
+	(void)c;
+	(void)now_ns;
+	(void)s;
+	slow.loads++;
+	if (slow.hold) {
+		sem_post(&slow.begun);
+		sem_wait(&slow.go_on);
+	}
+	return slow.fail ? -EIO : 0;
+}
+
+static void slow_destroy(struct host_snapshot *s)
+{
+	free(s);
+}
+
+static const struct host_kind slow_kind = {
+	.max_age_ns = 10 * MS,
+	.size = sizeof(struct host_snapshot),
+	.load = slow_load,
+	.destroy = slow_destroy,
+};
+
+struct reader {
+	struct host_cache *cache;
+	uint64_t now_ns;
+	const struct host_snapshot *got;
+	int r;
+	pthread_t thread;
+	_Atomic bool waits, done;
+};
+
+static void note_slow(void *data)
+{
+	((struct reader *)data)->waits = true;
+}
+
+static void *read_snapshot(void *data)
+{
+	struct reader *r = data;
+
+	slow_listen(note_slow, r);
+	r->r = host_cache_get(r->cache, r->now_ns, &r->got);
+	r->done = true;
+	return NULL;
+}
+
+static void reader_start(struct reader *r)
+{
+	ck_assert_int_eq(pthread_create(&r->thread, NULL, read_snapshot, r), 0);
+}
+
+static void slow_new(struct host_cache *c)
+{
+	memset(&slow, 0, sizeof(slow));
+	sem_init(&slow.begun, 0, 0);
+	sem_init(&slow.go_on, 0, 0);
+	host_cache_init(c, NULL, &slow_kind);
+}
+
+START_TEST(a_snapshot_is_shared_until_it_is_too_old)
+{
+	const struct host_snapshot *a, *b, *c;
+	struct host_cache cache;
+
+	slow_new(&cache);
+	ck_assert_int_eq(host_cache_get(&cache, S, &a), 0);
+	ck_assert_int_eq(host_cache_get(&cache, S + 10 * MS, &b), 0);
+	ck_assert_ptr_eq(a, b);
+	ck_assert_int_eq(host_cache_get(&cache, S - MS, &c), 0); /* asked before it was made */
+	ck_assert_ptr_eq(a, c);
+	host_put(c);
+	ck_assert_int_eq(host_cache_get(&cache, S + 10 * MS + 1, &c), 0);
+	ck_assert_ptr_ne(a, c);
+	ck_assert_uint_eq(slow.loads, 2);
+	host_put(a);
+	host_put(b);
+	host_put(c);
+	host_put(NULL);
+	host_cache_destroy(&cache);
+}
+END_TEST
+
+START_TEST(others_use_the_old_snapshot_while_one_refreshes)
+{
+	const struct host_snapshot *old, *during;
+	struct host_cache cache;
+	struct reader refresher = { .cache = &cache, .now_ns = S + 50 * MS };
+
+	slow_new(&cache);
+	ck_assert_int_eq(host_cache_get(&cache, S, &old), 0);
+	slow.hold = true;
+	reader_start(&refresher);
+	sem_wait(&slow.begun);
+	ck_assert(refresher.waits); /* told before it loads */
+	ck_assert_int_eq(host_cache_get(&cache, S + 110 * MS, &during), 0);
+	ck_assert_ptr_eq(during, old);
+	sem_post(&slow.go_on);
+	pthread_join(refresher.thread, NULL);
+	ck_assert_ptr_ne(refresher.got, old);
+	ck_assert_uint_eq(slow.loads, 2);
+	host_put(old);
+	host_put(during);
+	host_put(refresher.got);
+	host_cache_destroy(&cache);
+}
+END_TEST
+
+START_TEST(nobody_uses_a_snapshot_over_its_grace)
+{
+	const struct host_snapshot *old;
+	struct host_cache cache;
+	struct reader refresher = { .cache = &cache, .now_ns = S + 111 * MS };
+	struct reader waiter = { .cache = &cache, .now_ns = S + 111 * MS };
+
+	slow_new(&cache);
+	ck_assert_int_eq(host_cache_get(&cache, S, &old), 0);
+	slow.hold = true;
+	reader_start(&refresher);
+	sem_wait(&slow.begun);
+	reader_start(&waiter);
+	while (!waiter.waits) /* told before it waits */
+		usleep(1000);
+	usleep(20000);
+	ck_assert(!waiter.done);
+	sem_post(&slow.go_on);
+	pthread_join(refresher.thread, NULL);
+	pthread_join(waiter.thread, NULL);
+	ck_assert_ptr_eq(waiter.got, refresher.got);
+	ck_assert_uint_eq(slow.loads, 2);
+	host_put(old);
+	host_put(waiter.got);
+	host_put(refresher.got);
+	host_cache_destroy(&cache);
+}
+END_TEST
+
+START_TEST(a_failed_refresh_is_told_and_tried_again)
+{
+	const struct host_snapshot *s = NULL;
+	struct host_cache cache;
+
+	slow_new(&cache);
+	slow.fail = true;
+	ck_assert_int_eq(host_cache_get(&cache, S, &s), -EIO);
+	ck_assert_ptr_null(s);
+	ck_assert_int_eq(host_cache_get(&cache, S, &s), -EIO);
+	slow.fail = false;
+	ck_assert_int_eq(host_cache_get(&cache, S, &s), 0);
+	ck_assert_uint_eq(slow.loads, 3);
+	host_put(s);
+	host_cache_destroy(&cache);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("host");
+	TCase *files = tcase_create("files"), *cache = tcase_create("cache");
+
+	tcase_add_test(files, the_parts_of_cpuinfo_put_together_are_the_file);
+	tcase_add_test(files, cpuinfo_gives_each_record_its_cpu_and_package);
+	tcase_add_test(files, stat_of_512_cpus_and_10000_interrupts_is_read_completely);
+	tcase_add_test(files, stat_of_an_old_kernel_has_its_missing_columns_zero);
+	tcase_add_test(files, meminfo_keeps_every_line_and_knows_units);
+	tcase_add_test(files, the_overcommit_ratio_comes_with_meminfo);
+	tcase_add_test(files, diskstats_have_as_many_columns_as_the_kernel_prints);
+	tcase_add_test(files, cpus_come_from_sysfs_and_else_from_stat);
+	tcase_add_test(files, cpuinfo_is_shared_for_a_second_unless_a_cpu_comes_or_goes);
+	tcase_add_test(files, files_of_the_host_are_found_below_proc_and_sys_alone);
+	tcase_add_test(files, what_is_no_such_file_is_refused);
+	tcase_add_test(files, garbage_harms_no_parser);
+	tcase_add_test(files, this_machine_is_read);
+	suite_add_tcase(s, files);
+	tcase_add_test(cache, a_snapshot_is_shared_until_it_is_too_old);
+	tcase_add_test(cache, others_use_the_old_snapshot_while_one_refreshes);
+	tcase_add_test(cache, nobody_uses_a_snapshot_over_its_grace);
+	tcase_add_test(cache, a_failed_refresh_is_told_and_tried_again);
+	suite_add_tcase(s, cache);
+	return unit_run(s);
+}
