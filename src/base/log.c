@@ -29,7 +29,8 @@ void log_set_debug(bool on)
 	debug_on = on;
 }
 
-static void write_line(const char *format, va_list args, unsigned long held_back)
+static void __attribute__((format(printf, 1, 0)))
+write_line(const char *format, va_list args, unsigned long held_back)
 {
 	char line[1024];
 	size_t n;

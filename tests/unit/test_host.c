@@ -89,6 +89,20 @@ START_TEST(cpuinfo_gives_each_record_its_cpu_and_package)
 }
 END_TEST
 
+START_TEST(a_line_behind_a_row_of_the_head_belongs_to_no_cpu)
+{
+	static const char text[] = "processor 0: version = FF\nnew line of Linux 9: x\n"
+				   "\ncpu number      : 0\nversion : FF\n";
+	struct host_cpuinfo c = { .text = exact(text, sizeof(text) - 1) };
+
+	ck_assert_int_eq(host_cpuinfo_parse(&c), 0);
+	ck_assert_uint_eq(c.n_parts, 3);
+	ck_assert_int_eq(c.parts[1].cpu, -1);
+	ck_assert(slice_equal(c.parts[1].text, "new line of Linux 9: x\n"));
+	cpuinfo_release(&c);
+}
+END_TEST
+
 static void print_big_stat(struct text *t, unsigned cpus, unsigned interrupts)
 {
 	text_puts(t, "cpu  1 2 3 4 5 6 7 8 9 10\n");
@@ -577,6 +591,7 @@ int main(void)
 
 	tcase_add_test(files, the_parts_of_cpuinfo_put_together_are_the_file);
 	tcase_add_test(files, cpuinfo_gives_each_record_its_cpu_and_package);
+	tcase_add_test(files, a_line_behind_a_row_of_the_head_belongs_to_no_cpu);
 	tcase_add_test(files, stat_of_512_cpus_and_10000_interrupts_is_read_completely);
 	tcase_add_test(files, stat_of_an_old_kernel_has_its_missing_columns_zero);
 	tcase_add_test(files, meminfo_keeps_every_line_and_knows_units);

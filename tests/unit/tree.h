@@ -37,6 +37,7 @@ static inline void tree_mkdirs(const struct tree *t, const char *path)
 static inline void tree_new(struct tree *t)
 {
 	snprintf(t->path, sizeof(t->path), "/tmp/lxcfs-unit-XXXXXX");
+	t->root = ROOT_NONE;
 	ck_assert_ptr_nonnull(mkdtemp(t->path));
 	t->root.top = open(t->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	tree_mkdirs(t, "proc/");
