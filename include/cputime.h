@@ -22,8 +22,8 @@ struct cputime_sample {
 	uint64_t start_ns; /* the container's */
 	const struct cpumask *visible;
 	const struct cgroup_cpu_usage *usage;
-	const struct host_stat *host;
-	uint64_t tasks; /* in the container now; 0: unknown */
+	const struct host_stat *host; /* which CPUs are busy; NULL: unknown */
+	uint64_t tasks;               /* in the container now; 0: unknown */
 	unsigned user_hz;
 };
 
@@ -37,6 +37,8 @@ struct cputime {
 	size_t n_cpus;
 	uint64_t total[CPUTIME_COLUMNS]; /* of all CPUs ever shown; never decreases */
 	uint64_t processes;              /* never decreases */
+	uint64_t start_ns;               /* the container's, as it was at first sight (SPEC 7) */
+	uint64_t now_ns;                 /* of this sample, or of a later one that came before it */
 };
 
 /*
