@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What others may call: from a thread, or from what a handle remembers, to a record. The warm way
+ * is here; the slow one is container_resolve().
+ */
+#include "private.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "cleanup.h"
+#include "log.h"
+#include "slow.h"
+
+#define ATTEMPTS 3
+
+struct container *container_host(struct container_cache *c)
+{
+	return container_ref(c->host);
+}
+
+unsigned container_count(const struct container_cache *c)
+{
+	unsigned n = atomic_load(&c->n_records);
+
+	return n - 1; /* the host's is always there */
+}
+
+/* --- the way from a thread ------------------------------------------------------------------ */
+
+/* True when this caller, and no other, is to look at init now. */
+static bool claim_look(struct life *life, uint64_t now)
+{
+	uint64_t checked = atomic_load(&life->checked_ns);
+
+	return life->pid && now > checked && now - checked >= CHECK_NS &&
+		atomic_compare_exchange_strong(&life->checked_ns, &checked, now);
+}
+
+/* Looks at what may have changed since the key was stored. True: the record is still right. */
+static bool still_right(
+	struct container_cache *c, const struct caller_key *k, struct container *r, uint64_t now)
+{
+	struct life *life = r->own->life;
+	int err = 0;
+
+	if (claim_look(life, now) && life_try_pin(c, life)) {
+		err = life_look(c, life);
+		life_put(c, life);
+	}
+	return err == 0 && !keys_claim(c, k, now);
+}
+
+/* NULL: the rules have to be applied. */
+static struct container *from_cache(
+	struct container_cache *c, const struct caller_key *k, const struct question *q)
+{
+	uint64_t now = clock_monotonic_ns();
+	struct container *r;
+	bool due;
+
+	if (q->insist)
+		return NULL;
+	r = keys_find(c, k, now, &due);
+	if (!r || !due)
+		return r;
+	slow_ahead();
+	if (still_right(c, k, r, now))
+		return r;
+	container_unref(r);
+	return NULL;
+}
+
+static int ask_once(
+	struct container_cache *c, pid_t tid, struct question *q, struct container **ret)
+{
+	autokey k = { 0 };
+	int r = caller_key_short(c->config.root, tid, &k);
+
+	if (r < 0)
+		return r;
+	if (k.pid_ns != c->pid_ns && (*ret = from_cache(c, &k, q)))
+		return 0;
+	r = caller_key_lengthen(c->config.root, tid, &k);
+	if (r < 0)
+		return r;
+	*ret = from_cache(c, &k, q);
+	if (!*ret) {
+		slow_ahead();
+		r = container_resolve(c, tid, &k, q, ret);
+	}
+	if (r == 0 && k.mnt_ns != 0)
+		atomic_store(&(*ret)->own->caller, tid);
+	return r;
+}
+
+int container_ask(struct container_cache *c, pid_t tid, struct question *q, struct container **ret)
+{
+	struct container *found = NULL;
+	int r = -EAGAIN;
+
+	/* Again: a cgroup was renamed or removed between two looks. */
+	for (int attempt = 0; attempt < ATTEMPTS && r == -EAGAIN; attempt++)
+		r = ask_once(c, tid, q, &found);
+	if (r == -EAGAIN)
+		r = -ENODEV;
+	if (r == 0)
+		*ret = found;
+	return r;
+}
+
+int container_open(struct container_cache *c, pid_t tid, struct container **ret)
+{
+	struct question q = { 0 };
+
+	if (tid > 0)
+		return container_ask(c, tid, &q, ret);
+	if (c->pid_ns == INITIAL_PID_NS) {
+		*ret = container_host(c);
+		return 0;
+	}
+	log_limited("container-pid-0",
+		"a process outside the daemon's pid namespace opened a file and cannot be told "
+		"from "
+		"others: run the daemon with the host's pid namespace");
+	return -EIO;
+}
+
+/* --- records that proved wrong, or have to be found again ---------------------------------------
+ */
+
+/* True when `pid` is the process that started then. */
+static bool is_process(const struct container_cache *c, pid_t pid, uint64_t start)
+{
+	uint64_t ticks;
+
+	return pid > 0 && proc_start(c->config.root, pid, &ticks) == 0 && ticks == start;
+}
+
+static pid_t who_leads_to(struct container_cache *c, const struct container *r)
+{
+	pid_t caller = atomic_load(&r->own->caller);
+	uint64_t now;
+
+	if (atomic_load(&r->own->by_init) && is_process(c, r->init, r->own->life->start_ticks))
+		return r->init;
+	return caller > 0 && proc_start(c->config.root, caller, &now) == 0 ? caller : 0;
+}
+
+int container_again(struct container_cache *c, struct container *old, struct container **ret)
+{
+	struct question q = { .insist = true };
+	pid_t pid;
+	int r;
+
+	if (old == c->host)
+		return -ENODEV;
+	slow_ahead();
+	pid = who_leads_to(c, old);
+	pthread_mutex_lock(&c->lock);
+	container_unlink_locked(old);
+	pthread_mutex_unlock(&c->lock);
+	keys_drop_record(c, old);
+	if (pid == 0)
+		return -ENODEV;
+	r = container_ask(c, pid, &q, ret);
+	return r == -ESRCH ? -ENODEV : r;
+}
+
+/* The start of the last caller; read once for each, since one thread tends to ask often. */
+static uint64_t caller_start(const struct container *r, pid_t caller)
+{
+	struct container_private *own = r->own;
+	uint64_t start = 0;
+
+	pthread_mutex_lock(&own->life->lock);
+	if (own->start_of == caller)
+		start = own->caller_start;
+	pthread_mutex_unlock(&own->life->lock);
+	if (start || proc_start(own->cache->config.root, caller, &start) < 0)
+		return start;
+	pthread_mutex_lock(&own->life->lock);
+	own->start_of = caller;
+	own->caller_start = start;
+	pthread_mutex_unlock(&own->life->lock);
+	return start;
+}
+
+void container_identity(const struct container *r, struct container_identity *ret)
+{
+	pid_t caller = r == r->own->cache->host ? 0 : atomic_load(&r->own->caller);
+
+	*ret = (struct container_identity){
+		.init_start = r->own->life->start_ticks,
+		.caller_start = caller ? caller_start(r, caller) : 0,
+		.cgroups = r->own->hash,
+		.init = r->init,
+		.caller = caller,
+	};
+}
+
+/* The record that process `pid` leads to, if it is the one that is looked for. */
+static int find_identical(struct container_cache *c, const struct container_identity *identity,
+	pid_t pid, uint64_t start, struct container **ret)
+{
+	struct question q = { 0 };
+	struct container *r;
+
+	/* The first time from what is known, the second time from the kernel. */
+	for (int attempt = 0; attempt < 2; attempt++) {
+		q.insist = attempt > 0;
+		if (!is_process(c, pid, start) || container_ask(c, pid, &q, &r) < 0)
+			return -ESTALE;
+		if (r->own->hash == identity->cgroups && r->init == identity->init &&
+			r->own->life->start_ticks == identity->init_start) {
+			*ret = r;
+			return 0;
+		}
+		container_unref(r);
+	}
+	return -ESTALE;
+}
+
+int container_by_identity(struct container_cache *c, const struct container_identity *identity,
+	struct container **ret)
+{
+	int r = -ESTALE;
+
+	if (identity->init == 0 && identity->caller == 0 &&
+		identity->cgroups == c->host->own->hash) {
+		*ret = container_host(c);
+		return 0;
+	}
+	slow_ahead();
+	if (identity->init > 0)
+		r = find_identical(c, identity, identity->init, identity->init_start, ret);
+	if (r < 0 && identity->caller > 0)
+		r = find_identical(c, identity, identity->caller, identity->caller_start, ret);
+	return r;
+}
+
+/* --- life of the cache ------------------------------------------------------------------------ */
+
+static int find_own_namespaces(struct container_cache *c)
+{
+	struct stat pid_ns, cgroup_ns;
+
+	if (fstatat(c->config.root->proc, "self/ns/pid", &pid_ns, 0) < 0 ||
+		fstatat(c->config.root->proc, "self/ns/cgroup", &cgroup_ns, 0) < 0)
+		return -errno;
+	c->pid_ns = pid_ns.st_ino;
+	c->cgroup_ns = cgroup_ns.st_ino;
+	return 0;
+}
+
+int container_cache_new(const struct container_config *config, struct container_cache **ret)
+{
+	struct container_cache *c = calloc(1, sizeof(*c));
+	int r;
+
+	if (!c)
+		return -ENOMEM;
+	c->config = *config;
+	pthread_mutex_init(&c->lock, NULL);
+	pthread_mutex_init(&c->mountinfo_lock, NULL);
+	for (size_t i = 0; i < SHARDS; i++)
+		pthread_mutex_init(&c->shards[i].lock, NULL);
+	r = find_own_namespaces(c);
+	if (r == 0)
+		r = container_new_host(c, &c->host);
+	if (r == 0)
+		r = watch_new(c, &c->watch);
+	if (r < 0)
+		container_cache_free(c);
+	else
+		*ret = c;
+	return r;
+}
+
+/* The host's life holds itself. */
+static void free_host(struct container_cache *c)
+{
+	struct life *life = c->host ? c->host->own->life : NULL;
+
+	container_unref(c->host);
+	life_put(c, life);
+}
+
+void container_cache_free(struct container_cache *c)
+{
+	if (!c)
+		return;
+	if (c->watch)
+		watch_stop(c->watch);
+	keys_drop_all(c);
+	free_host(c);
+	if (c->watch)
+		watch_free(c->watch);
+	owners_free(c);
+	pthread_mutex_destroy(&c->lock);
+	pthread_mutex_destroy(&c->mountinfo_lock);
+	for (size_t i = 0; i < SHARDS; i++)
+		pthread_mutex_destroy(&c->shards[i].lock);
+	free(c);
+}

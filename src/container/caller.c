@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * From a thread to the key its answer is kept under (SPEC 2.2). Knows no rules and keeps nothing.
+ */
+#include "private.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "log.h"
+
+void caller_key_free(struct caller_key *k)
+{
+	text_free(&k->cgroup);
+	*k = (struct caller_key){ 0 };
+}
+
+static int told(pid_t tid, int r)
+{
+	if (r == -EACCES || r == -EPERM)
+		log_limited("container-access",
+			"the kernel does not let us see the namespaces of thread %d; give the "
+			"daemon CAP_SYS_PTRACE",
+			(int)tid);
+	return r;
+}
+
+int caller_key_short(const struct root *root, pid_t tid, struct caller_key *ret)
+{
+	uint64_t pid_ns, cgroup_ns;
+	int r = proc_ns(root, tid, "ns/pid", &pid_ns);
+
+	if (r == 0)
+		r = proc_ns(root, tid, "ns/cgroup", &cgroup_ns);
+	if (r < 0)
+		return told(tid, r);
+	*ret = (struct caller_key){ .pid_ns = pid_ns, .cgroup_ns = cgroup_ns };
+	return 0;
+}
+
+int caller_key_lengthen(const struct root *root, pid_t tid, struct caller_key *k)
+{
+	int r = proc_ns(root, tid, "ns/mnt", &k->mnt_ns);
+
+	text_reset(&k->cgroup);
+	if (r == 0)
+		r = proc_text(root, tid, "cgroup", CGROUP_TEXT_MAX, &k->cgroup);
+	return told(tid, r);
+}
+
+void caller_key_shorten(struct caller_key *k)
+{
+	k->mnt_ns = 0;
+	text_reset(&k->cgroup);
+}
+
+int caller_key_copy(const struct caller_key *k, struct caller_key *ret)
+{
+	struct caller_key copy = { k->pid_ns, k->cgroup_ns, k->mnt_ns, { 0 } };
+
+	text_add(&copy.cgroup, k->cgroup.data, k->cgroup.len);
+	if (text_error(&copy.cgroup) < 0) {
+		caller_key_free(&copy);
+		return -ENOMEM;
+	}
+	*ret = copy;
+	return 0;
+}
+
+bool caller_key_equal(const struct caller_key *a, const struct caller_key *b)
+{
+	return a->pid_ns == b->pid_ns && a->cgroup_ns == b->cgroup_ns && a->mnt_ns == b->mnt_ns &&
+		slice_same(slice_of(&a->cgroup), slice_of(&b->cgroup));
+}
+
+uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t n)
+{
+	const unsigned char *p = bytes;
+
+	for (size_t i = 0; i < n; i++)
+		hash = (hash ^ p[i]) * UINT64_C(0x100000001b3);
+	return hash;
+}
+
+uint64_t caller_key_hash(const struct caller_key *k)
+{
+	const uint64_t numbers[] = { k->pid_ns, k->cgroup_ns, k->mnt_ns };
+	uint64_t hash = hash_bytes(HASH_START, numbers, sizeof(numbers));
+
+	return hash_bytes(hash, k->cgroup.data, k->cgroup.len);
+}

@@ -1,0 +1,448 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Records, and the slow way from a caller to one: find its life, apply the rules, look the cgroups
+ * up. What is remembered under which key, and for how long, is the business of others.
+ */
+#include "private.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cleanup.h"
+#include "log.h"
+
+/* --- records ------------------------------------------------------------------------------- */
+
+struct container *container_ref(struct container *r)
+{
+	atomic_fetch_add(&r->own->refs, 1);
+	return r;
+}
+
+/* A record in the table may be about to be freed by its last holder. */
+static bool ref_unless_dying(struct container *r)
+{
+	unsigned refs = atomic_load(&r->own->refs);
+
+	while (refs > 0)
+		if (atomic_compare_exchange_weak(&r->own->refs, &refs, refs + 1))
+			return true;
+	return false;
+}
+
+static struct container **record_bucket(struct container_cache *c, uint64_t hash)
+{
+	return &c->records[hash % RECORDS];
+}
+
+void container_unlink_locked(struct container *r)
+{
+	struct container **link = record_bucket(r->own->cache, r->own->hash);
+
+	if (!r->own->linked)
+		return;
+	while (*link != r)
+		link = &(*link)->own->next;
+	*link = r->own->next;
+	r->own->linked = false;
+}
+
+/* Frees what `r` owns except its life. */
+static void free_record(struct container *r)
+{
+	cgroup_set_free(r->subject.cgroups);
+	if (r->own)
+		cgroup_paths_free(&r->own->paths);
+	free(r->own);
+	free(r);
+}
+
+void container_unref(struct container *r)
+{
+	struct container_cache *c;
+	struct life *life;
+
+	if (!r || atomic_fetch_sub(&r->own->refs, 1) > 1)
+		return;
+	c = r->own->cache;
+	life = r->own->life;
+	pthread_mutex_lock(&c->lock);
+	container_unlink_locked(r);
+	pthread_mutex_unlock(&c->lock);
+	free_record(r);
+	atomic_fetch_sub(&c->n_records, 1);
+	pthread_mutex_lock(&c->lock);
+	life_unref_locked(c, life);
+	pthread_mutex_unlock(&c->lock);
+}
+
+static struct container *alloc_record(struct container_cache *c, struct life *life)
+{
+	struct container *r = calloc(1, sizeof(*r));
+
+	if (r)
+		r->own = calloc(1, sizeof(*r->own));
+	if (!r || !r->own) {
+		free(r);
+		return NULL;
+	}
+	r->own->cache = c;
+	r->own->life = life;
+	atomic_init(&r->own->refs, 1);
+	r->init = life->pid;
+	r->subject.start_ns = life->start_ns;
+	r->subject.boottime_offset_s = life->boottime_offset_s;
+	r->subject.virtualised = &life->virtualised;
+	r->subject.account.init_start = life->start_ticks;
+	r->subject.account.init_pid = life->pid;
+	atomic_fetch_add(&c->n_records, 1);
+	pthread_mutex_lock(&c->lock);
+	life->refs++;
+	pthread_mutex_unlock(&c->lock);
+	return r;
+}
+
+int container_new_host(struct container_cache *c, struct container **ret)
+{
+	struct life *life;
+	struct container *r;
+	int err = life_of_host(c, &life);
+
+	if (err < 0)
+		return err;
+	/* The life's own reference and pin are never given back: the host does not end. */
+	r = alloc_record(c, life);
+	if (!r)
+		return -ENOMEM;
+	r->subject.is_host = true;
+	r->own->hash = HASH_START;
+	*ret = r;
+	return 0;
+}
+
+/* The same whatever order the hierarchies are mounted in. */
+static uint64_t hash_paths(const struct cgroup_layout *layout, const struct cgroup_paths *paths)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < layout->n; i++) {
+		const char *name = layout->hierarchy[i].name;
+		const char *path = paths->path[i];
+
+		if (path)
+			sum += hash_bytes(
+				hash_bytes(HASH_START, name, strlen(name) + 1), path, strlen(path));
+	}
+	return sum;
+}
+
+static bool same_paths(const struct cgroup_paths *a, const struct cgroup_paths *b)
+{
+	for (size_t i = 0; i < CGROUP_HIERARCHIES; i++) {
+		if (!a->path[i] != !b->path[i])
+			return false;
+		if (a->path[i] && strcmp(a->path[i], b->path[i]) != 0)
+			return false;
+	}
+	return true;
+}
+
+/* With cache->lock held. */
+static struct container *find_record(struct container_cache *c, const struct life *life,
+	uint64_t hash, const struct cgroup_paths *paths)
+{
+	for (struct container *r = *record_bucket(c, hash); r; r = r->own->next)
+		if (r->own->life == life && r->own->hash == hash &&
+			same_paths(&r->own->paths, paths) && ref_unless_dying(r))
+			return r;
+	return NULL;
+}
+
+/* The record of a life with these cgroups, if there is one whose directories were not removed and
+ * made again meanwhile: cgroup/ has each directory once, so pointers tell. */
+static struct container *known_record(struct container_cache *c, const struct life *life,
+	uint64_t hash, const struct cgroup_paths *paths, const struct cgroup_set *set)
+{
+	struct container *r;
+	bool same;
+
+	pthread_mutex_lock(&c->lock);
+	r = find_record(c, life, hash, paths);
+	same = !r || memcmp(r->subject.cgroups->in, set->in, sizeof(set->in)) == 0;
+	if (!same)
+		container_unlink_locked(r);
+	pthread_mutex_unlock(&c->lock);
+	if (same)
+		return r;
+	container_unref(r);
+	return NULL;
+}
+
+/* --- answering a question -------------------------------------------------------------------- */
+
+struct asking {
+	struct container_cache *c;
+	pid_t tid;
+	struct caller_key *key;
+	struct question *q;
+	struct life *life;     /* NULL in the daemon's own pid namespace */
+	struct life_seen seen; /* of its init */
+	struct owner *owner;
+	struct container *parent; /* the container around; NULL: the host */
+	bool is_short;            /* the rules are evaluated on init */
+};
+
+static void asking_end(struct asking *a)
+{
+	life_seen_free(&a->seen);
+	container_unref(a->parent);
+	owner_put(a->c, a->owner);
+	life_put(a->c, a->life);
+}
+
+static int ask_life(struct asking *a)
+{
+	int r = life_of_pid_ns(a->c, a->tid, a->key->pid_ns, &a->life);
+
+	if (r == 0)
+		r = life_look(a->c, a->life);
+	if (r == 0)
+		r = life_seen_copy(a->life, &a->seen);
+	a->is_short = r == 0 && a->seen.short_keys && a->seen.cgroup_ns == a->key->cgroup_ns;
+	return r;
+}
+
+/* Makes the key what the sort of caller needs. */
+static int ask_key(struct asking *a)
+{
+	if (a->is_short) {
+		caller_key_shorten(a->key);
+		return 0;
+	}
+	if (a->key->mnt_ns != 0)
+		return 0;
+	/* It was init's namespace when the short key was stored, and is not any more. */
+	keys_drop(a->c, a->key);
+	return caller_key_lengthen(a->c->config.root, a->tid, a->key);
+}
+
+static int ask_owner(struct asking *a)
+{
+	if (!a->life) {
+		a->owner = owner_of_cgroups(a->c, slice_of(&a->key->cgroup));
+		return a->owner ? 0 : -ENOMEM;
+	}
+	pthread_mutex_lock(&a->c->lock);
+	a->owner = owner_ref(a->life->owner);
+	pthread_mutex_unlock(&a->c->lock);
+	return 0;
+}
+
+static int ask_parent(struct asking *a)
+{
+	struct question outer = { a->q->depth + 1, a->q->insist, a->q->mountinfo };
+	int r;
+
+	if (!a->life || !a->life->parent)
+		return 0;
+	if (outer.depth > DEPTH_MAX)
+		return -ELOOP;
+	r = container_ask(a->c, a->life->parent->pid, &outer, &a->parent);
+	a->q->mountinfo = outer.mountinfo;
+	return r;
+}
+
+static int prepare(struct asking *a)
+{
+	int r = a->key->pid_ns == a->c->pid_ns ? 0 : ask_life(a);
+
+	if (r == 0)
+		r = ask_key(a);
+	if (r == 0)
+		r = ask_owner(a);
+	return r == 0 ? ask_parent(a) : r;
+}
+
+/* One permission a question, parents included: they are charged to the same owner. */
+static bool may_read_mountinfo(struct asking *a)
+{
+	if (a->q->insist)
+		return true;
+	if (a->q->mountinfo == 0)
+		a->q->mountinfo = owner_may_read_mountinfo(a->c, a->owner) ? 1 : -1;
+	return a->q->mountinfo > 0;
+}
+
+/* False: rule a does not apply. */
+static bool read_mountinfo(const struct asking *a, struct text *t)
+{
+	pid_t pid = a->is_short ? a->life->pid : a->tid;
+	struct proc_path path = proc_path(pid, "mountinfo");
+	int r;
+
+	pthread_mutex_lock(&a->c->mountinfo_lock);
+	r = read_file_bounded(a->c->config.root->proc, path.s, MOUNTINFO_MAX,
+		clock_monotonic_ns() + MOUNTINFO_NS, t);
+	pthread_mutex_unlock(&a->c->mountinfo_lock);
+	if (r == -EFBIG || r == -ETIME)
+		log_limited("container-mountinfo-big",
+			"the mount table of process %d is too %s to be looked through, so the root "
+			"of its cgroup mount does not count; let it have fewer mounts",
+			(int)pid, r == -EFBIG ? "long" : "slow");
+	else if (r < 0)
+		log_debug("mountinfo of process %d: %s", (int)pid, strerror(-r));
+	return r == 0;
+}
+
+static int apply_rules(struct asking *a, struct rules_result *ret, bool *ret_provisional)
+{
+	autotext mountinfo = { 0 };
+	struct slice own = slice_of(a->is_short ? &a->seen.cgroup : &a->key->cgroup);
+	struct slice init = slice_of(&a->seen.cgroup), mounts;
+	struct rules_input in = { .layout = a->c->config.layout, .cgroup = own };
+
+	*ret_provisional = !may_read_mountinfo(a);
+	if (*ret_provisional) {
+		log_limited("container-mountinfo-often",
+			"the mount table of process %d was not read, since one of the same "
+			"outermost "
+			"container was less than a second ago; its cgroup is taken from its init "
+			"until then",
+			(int)a->tid);
+	} else if (read_mountinfo(a, &mountinfo)) {
+		mounts = slice_of(&mountinfo);
+		in.mountinfo = &mounts;
+	}
+	if (a->life)
+		in.init_cgroup = &init;
+	if (a->parent)
+		in.base = &a->parent->own->paths;
+	return rules_apply(&in, ret);
+}
+
+/* Takes what it keeps out of `rules` and `set`. */
+static struct container *make_record(struct asking *a, struct life *life,
+	struct rules_result *rules, struct cgroup_set **set, uint64_t hash)
+{
+	struct container *r = alloc_record(a->c, life);
+	dev_t dev;
+	ino_t ino;
+
+	if (!r)
+		return NULL;
+	r->subject.cgroups = steal_ptr(set);
+	r->subject.is_host = cgroup_set_is_root(r->subject.cgroups);
+	if (cgroup_set_identity(r->subject.cgroups, &dev, &ino)) {
+		r->subject.account.cgroup_dev = dev;
+		r->subject.account.cgroup_ino = ino;
+	}
+	r->use = &life->owner->use;
+	memcpy(r->rule, rules->rule, sizeof(r->rule));
+	r->own->paths = rules->paths;
+	rules->paths = (struct cgroup_paths){ 0 };
+	r->own->hash = hash;
+	return r;
+}
+
+/* Two threads may have made the same: one wins, and both get that one. Owns `r`. */
+static struct container *link_record(struct container *r)
+{
+	struct container_cache *c = r->own->cache;
+	struct container **bucket = record_bucket(c, r->own->hash);
+	struct container *winner;
+
+	pthread_mutex_lock(&c->lock);
+	winner = find_record(c, r->own->life, r->own->hash, &r->own->paths);
+	if (!winner) {
+		r->own->next = *bucket;
+		r->own->linked = true;
+		*bucket = r;
+	}
+	pthread_mutex_unlock(&c->lock);
+	if (!winner)
+		return r;
+	container_unref(r);
+	return winner;
+}
+
+static int record_of_life(struct asking *a, struct life *life, struct rules_result *rules,
+	struct cgroup_set **set, struct container **ret)
+{
+	uint64_t hash = hash_paths(a->c->config.layout, &rules->paths);
+	bool by_init = rules->by_init || a->is_short || a->tid == life->pid;
+	struct container *r = known_record(a->c, life, hash, &rules->paths, *set);
+
+	if (!r) {
+		r = make_record(a, life, rules, set, hash);
+		if (!r)
+			return -ENOMEM;
+		if (rules->confirmed)
+			r = link_record(r);
+	}
+	if (by_init)
+		atomic_store(&r->own->by_init, true);
+	*ret = r;
+	return 0;
+}
+
+static void free_set(struct cgroup_set **set)
+{
+	cgroup_set_free(*set);
+}
+
+static int record_of(struct asking *a, struct rules_result *rules, struct container **ret)
+{
+	__attribute__((cleanup(free_set))) struct cgroup_set *set = NULL;
+	struct life *life = a->life;
+	int r = cgroup_set_new(a->c->config.tree, &rules->paths, &set);
+
+	if (r < 0)
+		return r == -ENOENT ? -EAGAIN : r;
+	if (!life && cgroup_set_is_root(set)) {
+		*ret = container_host(a->c);
+		return 0;
+	}
+	if (life)
+		return record_of_life(a, life, rules, &set, ret);
+	r = life_of_cgroup(a->c, set, &rules->paths, a->tid, a->owner, &life);
+	if (r == 0) {
+		r = record_of_life(a, life, rules, &set, ret);
+		life_put(a->c, life);
+	}
+	return r;
+}
+
+static int answer(struct asking *a, struct container **ret)
+{
+	struct rules_result rules = { 0 };
+	struct key_answer found = { .owner = a->owner, .generation = a->seen.generation };
+	int r = apply_rules(a, &rules, &found.provisional);
+
+	if (r < 0)
+		return r;
+	r = record_of(a, &rules, &found.record);
+	if (r == 0 && rules.confirmed)
+		r = keys_store(a->c, a->key, &found);
+	if (r == 0)
+		*ret = found.record;
+	else
+		container_unref(found.record);
+	rules_result_free(&rules);
+	return r;
+}
+
+int container_resolve(struct container_cache *c, pid_t tid, struct caller_key *k,
+	struct question *q, struct container **ret)
+{
+	__attribute__((
+		cleanup(asking_end))) struct asking a = { .c = c, .tid = tid, .key = k, .q = q };
+	int r = prepare(&a);
+
+	if (r < 0)
+		return r;
+	/* An answer from before is better than one without a look at the mounts. */
+	if (!may_read_mountinfo(&a) && (*ret = keys_keep(c, a.key, a.seen.generation)))
+		return 0;
+	return answer(&a, ret);
+}
