@@ -148,8 +148,9 @@ struct cgroup_memory {
 			   (2.5) */
 	uint64_t free;  /* least of limit − usage over the cgroup and every ancestor with a limit,
 			   the cgroup itself counted with `cap` when nothing limits it */
-	uint64_t available; /* the same of limit − usage + active_file + inactive_file (+ v2's
-			       slab_reclaimable) */
+	uint64_t available;   /* the same of limit − usage + active_file + inactive_file (+ v2's
+				 slab_reclaimable) */
+	uint64_t memsw_limit; /* v1: hierarchical_memsw_limit, for cgroup_swap() alone */
 	struct cgroup_memory_stat stat;
 };
 
