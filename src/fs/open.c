@@ -120,7 +120,8 @@ static void open_reply(
 
 void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	if ((fi->flags & O_ACCMODE) != O_RDONLY) {
+	/* O_TRUNC comes along where the kernel leaves truncating to OPEN. */
+	if ((fi->flags & O_ACCMODE) != O_RDONLY || fi->flags & O_TRUNC) {
 		fuse_reply_err(req, EACCES);
 		return;
 	}
