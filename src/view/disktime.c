@@ -171,19 +171,10 @@ static uint64_t class_us(
 		now->host_ios[c] - e->host_ios[c]);
 }
 
-static bool restarted(const struct disktime_entry *e, const struct disktime_entry *now)
-{
-	for (unsigned c = 0; c < CLASSES; c++)
-		if (now->host_ios[c] < e->host_ios[c])
-			return true;
-	return false;
-}
-
 /* Adds the interval that ends now, and begins the next one. */
 static void add_interval(struct disktime_entry *e, const struct disktime_entry *now)
 {
-	const uint64_t busy_ms =
-		restarted(e, now) ? 0 : ms_between(e->host_busy_ms, now->host_busy_ms);
+	const uint64_t busy_ms = ms_between(e->host_busy_ms, now->host_busy_ms);
 	uint64_t all_us = 0, busy_us;
 
 	for (unsigned c = 0; c < CLASSES; c++) {

@@ -225,19 +225,30 @@ static struct number find_number(const struct host_meminfo_line *l)
 	return n;
 }
 
-/* Where the kernel's column of numbers ends: the least end, since a number that is too wide for the
- * column ends behind it. */
-static size_t find_column(const struct host_meminfo *host)
-{
-	size_t column = SIZE_MAX;
+/* Where the kernel's numbers stand, learned from the host's lines; offsets in a line. */
+struct column {
+	size_t start; /* of a number too wide for the column; 0: no line has one */
+	size_t end;
+};
 
+static struct column find_column(const struct host_meminfo *host)
+{
+	struct column c = { 0, SIZE_MAX };
+
+	/* The least end, since a number that is too wide ends behind the column. */
 	for (size_t i = 0; i < host->n_lines; i++) {
 		struct number n = find_number(&host->lines[i]);
 
-		if (n.padded && n.end > n.start && n.end < column)
-			column = n.end;
+		if (n.padded && n.end > n.start && n.end < c.end)
+			c.end = n.end;
 	}
-	return column;
+	for (size_t i = 0; i < host->n_lines && c.start == 0; i++) {
+		struct number n = find_number(&host->lines[i]);
+
+		if (n.padded && n.end > c.end)
+			c.start = n.start;
+	}
+	return c;
 }
 
 static size_t decimal_digits(uint64_t value)
@@ -249,24 +260,24 @@ static size_t decimal_digits(uint64_t value)
 	return n;
 }
 
-/* The host's line with another number, which ends where the kernel would let it end. */
+/* The host's line with another number, which stands where the kernel would let it stand. */
 static void print_line(
-	const struct host_meminfo_line *l, size_t column, uint64_t value, struct text *t)
+	const struct host_meminfo_line *l, const struct column *c, uint64_t value, struct text *t)
 {
 	const struct number old = find_number(l);
-	const size_t end = min_u64(column, old.end);
-	/* What the kernel prints before the padding: seen where the host's number has none. */
-	size_t at = old.end > column || !old.padded ? old.start : l->name.n + 2;
-	size_t digits = decimal_digits(value);
+	const size_t name_end = l->name.n + 1;
+	const size_t digits = decimal_digits(value);
+	const size_t end = old.padded ? c->end : old.end;
+	size_t at = old.padded ? max_u64(c->start, name_end + 1) : old.start;
 
-	if (at > l->line.n || old.end == old.start) {
+	if (old.end == old.start) {
 		text_add(t, l->line.p, l->line.n);
 		return;
 	}
 	if (at + digits < end)
 		at = end - digits;
-	text_add(t, l->line.p, l->name.n + 1);
-	text_u64(t, value, (unsigned)(at + digits - (l->name.n + 1)));
+	text_add(t, l->line.p, name_end);
+	text_u64(t, value, (unsigned)(at + digits - name_end));
 	text_add(t, l->line.p + old.end, l->line.n - old.end);
 }
 
@@ -300,7 +311,7 @@ static uint64_t bounded(
 
 void meminfo_print(const struct meminfo_sources *s, struct text *t)
 {
-	const size_t column = find_column(s->host);
+	const struct column column = find_column(s->host);
 	struct meminfo m = { 0 };
 	size_t next = 0;
 
@@ -315,7 +326,7 @@ void meminfo_print(const struct meminfo_sources *s, struct text *t)
 		if (value == l->value)
 			text_add(t, l->line.p, l->line.n);
 		else
-			print_line(l, column, value, t);
+			print_line(l, &column, value, t);
 		text_add(t, "\n", 1);
 	}
 }
@@ -354,9 +365,9 @@ static void huge_size_name(uint64_t page_kb, char *ret, size_t size)
 /* Adds up the limits of all page sizes but the default one. */
 static int gather_other_sizes(const struct cgroup_set *s, const char *but, struct meminfo_huge *ret)
 {
-	/* Of x86, arm64 in its three base page sizes, s390x, powerpc and riscv. */
-	static const char *const sizes[] = { "64KB", "1MB", "2MB", "16MB", "32MB", "256MB", "512MB",
-		"1GB", "2GB", "16GB" };
+	/* Those of x86, riscv and arm64 with 4 KiB pages: where pools of two sizes are found. A
+	 * machine that has none of them shows what the host has, for nothing limits it. */
+	static const char *const sizes[] = { "2MB", "1GB", "64KB", "32MB" };
 	uint64_t limits = 0;
 	bool found = false;
 

@@ -182,6 +182,58 @@ START_TEST(io_that_the_hosts_snapshot_lags_behind_is_counted_later)
 }
 END_TEST
 
+START_TEST(of_two_racing_readers_the_one_behind_counts_nothing_twice)
+{
+	struct bench b;
+
+	bench_init(&b);
+	host_reads(&b, 100, 200, 200);
+	b.device.reads = 100;
+	look(&b, 5000);
+	ck_assert_uint_eq(shown(&b, READ_MS), 200);
+	/* The later one has read both sides before the other did. */
+	b.disk.values[READS] -= 10;
+	b.disk.values[READ_MS] -= 20;
+	b.device.reads -= 10;
+	look(&b, 1);
+	ck_assert_uint_eq(shown(&b, READ_MS), 200);
+	/* Or only the container's, */
+	host_reads(&b, 10, 20, 20);
+	look(&b, 1);
+	ck_assert_uint_eq(shown(&b, READ_MS), 200);
+	/* or only the host's. */
+	b.disk.values[READS] -= 10;
+	b.disk.values[READ_MS] -= 20;
+	b.device.reads += 10;
+	look(&b, 1);
+	ck_assert_uint_eq(shown(&b, READ_MS), 200);
+	/* 20 I/Os and 100 ms since the first look, and half of them the container's. */
+	host_reads(&b, 30, 120, 120);
+	b.device.reads += 10;
+	look(&b, 1);
+	ck_assert_uint_eq(shown(&b, READ_MS), 250);
+	bench_free(&b);
+}
+END_TEST
+
+START_TEST(discards_that_an_old_kernel_does_not_time_hold_nothing_up)
+{
+	struct bench b;
+
+	bench_init(&b);
+	b.disk.columns = 11;
+	host_reads(&b, 10, 20, 20);
+	b.device.reads = 10;
+	look(&b, 5000);
+	host_reads(&b, 10, 20, 20);
+	b.device.reads = 20;
+	b.device.discards = 5;
+	look(&b, 100);
+	ck_assert_uint_eq(shown(&b, READ_MS), 40);
+	bench_free(&b);
+}
+END_TEST
+
 START_TEST(a_device_that_keeps_no_statistics_holds_nothing_up)
 {
 	struct bench b;
@@ -201,6 +253,7 @@ END_TEST
 
 START_TEST(a_late_reader_changes_nothing)
 {
+	autotext before = { 0 };
 	struct bench b;
 
 	bench_init(&b);
@@ -216,7 +269,9 @@ START_TEST(a_late_reader_changes_nothing)
 	b.disk.values[READ_MS] -= 100;
 	b.device.reads = 10;
 	b.sample.now_ns -= 5000 * NS_PER_MS;
+	text_add(&before, b.state.data, b.state.len);
 	look(&b, 0);
+	ck_assert(slice_same(slice_of(&before), slice_of(&b.state)));
 	ck_assert_uint_eq(shown(&b, READ_MS), 120);
 	/* And the one after it does not count the same I/Os twice. */
 	host_reads(&b, 10, 100, 100);
@@ -401,7 +456,8 @@ START_TEST(bytes_that_are_no_state_count_as_none)
 }
 END_TEST
 
-START_TEST(a_state_from_the_future_does_not_stop_the_times)
+/* Whatever of a state lies in the future, the times start anew and go on from then. */
+static void assert_future_is_refused(size_t offset)
 {
 	struct bench b;
 	const uint64_t future = UINT64_MAX - 1;
@@ -410,12 +466,22 @@ START_TEST(a_state_from_the_future_does_not_stop_the_times)
 	host_reads(&b, 100, 300, 300);
 	b.device.reads = 100;
 	look(&b, 10000);
-	memcpy(b.state.data + 8, &future, sizeof(future));
-	host_reads(&b, 100, 500, 500);
+	memcpy(b.state.data + offset, &future, sizeof(future));
+	host_reads(&b, 100, 300, 300);
 	b.device.reads = 200;
 	look(&b, 10000);
-	ck_assert_uint_eq(shown(&b, READ_MS), 800);
+	ck_assert_uint_eq(shown(&b, READ_MS), 600);
+	host_reads(&b, 100, 500, 500);
+	b.device.reads = 250;
+	look(&b, 10000);
+	ck_assert_uint_eq(shown(&b, READ_MS), 850);
 	bench_free(&b);
+}
+
+START_TEST(a_state_from_the_future_does_not_stop_the_times)
+{
+	assert_future_is_refused(8);  /* of the state */
+	assert_future_is_refused(24); /* of its first device */
 }
 END_TEST
 
@@ -429,6 +495,8 @@ int main(void)
 	tcase_add_test(c, busy_time_is_the_least_of_host_product_and_interval);
 	tcase_add_test(c, many_short_intervals_lose_nothing);
 	tcase_add_test(c, io_that_the_hosts_snapshot_lags_behind_is_counted_later);
+	tcase_add_test(c, of_two_racing_readers_the_one_behind_counts_nothing_twice);
+	tcase_add_test(c, discards_that_an_old_kernel_does_not_time_hold_nothing_up);
 	tcase_add_test(c, a_device_that_keeps_no_statistics_holds_nothing_up);
 	tcase_add_test(c, a_late_reader_changes_nothing);
 	tcase_add_test(c, times_stand_still_while_the_hosts_counters_begin_anew);
