@@ -169,29 +169,37 @@ static const struct cgroup_file_name *name_of(const struct cgroup *c, enum cgrou
 	return &cgroup_version(c)->file[file];
 }
 
-/* The file's name, with its huge page size. */
-static void format_name(const struct cgroup *c, enum cgroup_file file, char *ret, size_t size)
+/* The path of a file below the mount point, `huge_size` in its name where one belongs there. */
+static int format_path(const struct cgroup *c, enum cgroup_file file, const char *huge_size,
+	char *ret, size_t size)
 {
 	const char *name = name_of(c, file)->name, *at = strstr(name, "%s");
+	int n;
 
 	if (at)
-		snprintf(ret, size, "%.*s%s%s", (int)(at - name), name,
-			c->tree->huge_size[(file - FILE_HUGETLB_LIMIT) % CGROUP_HUGE_SIZES],
+		n = snprintf(ret, size, "%s/%.*s%s%s", c->below, (int)(at - name), name, huge_size,
 			at + 2);
 	else
-		snprintf(ret, size, "%s", name);
+		n = snprintf(ret, size, "%s/%s", c->below, name);
+	return (size_t)n < size ? 0 : -ENAMETOOLONG;
+}
+
+static int dirfd_of(const struct cgroup *c)
+{
+	return c->tree->layout->hierarchy[c->hierarchy].dirfd;
 }
 
 static int open_path(const struct cgroup *c, enum cgroup_file file)
 {
-	char name[64], path[4096];
+	const char *huge_size = "";
+	char path[4096];
 	int fd;
 
-	format_name(c, file, name, sizeof(name));
-	if ((size_t)snprintf(path, sizeof(path), "%s/%s", c->below, name) >= sizeof(path))
+	if (file >= FILE_HUGETLB_LIMIT)
+		huge_size = c->tree->huge_size[(file - FILE_HUGETLB_LIMIT) % CGROUP_HUGE_SIZES];
+	if (format_path(c, file, huge_size, path, sizeof(path)) < 0)
 		return -ENAMETOOLONG;
-	fd = openat(c->tree->layout->hierarchy[c->hierarchy].dirfd, path,
-		O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	fd = openat(dirfd_of(c), path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	return fd < 0 ? -errno : fd;
 }
 
@@ -238,6 +246,63 @@ static int lease_new(struct cgroup *c, enum cgroup_file file, bool fresh, struct
 		return fd;
 	*ret = adopt(c->tree, &c->fds[slot], fd);
 	return 0;
+}
+
+/* --- huge page sizes -------------------------------------------------------------------------- */
+
+/* Entries below n_huge_sizes never change, so no lock is needed to look at them. */
+static bool find_huge_size(struct cgroup_tree *t, const char *size, unsigned *ret)
+{
+	unsigned n = atomic_load(&t->n_huge_sizes);
+
+	for (unsigned i = 0; i < n; i++)
+		if (strcmp(t->huge_size[i], size) == 0) {
+			*ret = i;
+			return true;
+		}
+	return false;
+}
+
+static int add_huge_size(struct cgroup_tree *t, const char *size, unsigned *ret)
+{
+	int r = 0;
+
+	pthread_mutex_lock(&t->lock);
+	if (!find_huge_size(t, size, ret)) {
+		unsigned n = atomic_load(&t->n_huge_sizes);
+
+		if (n < CGROUP_HUGE_SIZES && strlen(size) < sizeof(t->huge_size[n])) {
+			strcpy(t->huge_size[n], size);
+			atomic_store(&t->n_huge_sizes, n + 1);
+			*ret = n;
+		} else {
+			r = -ENOENT;
+		}
+	}
+	pthread_mutex_unlock(&t->lock);
+	if (r < 0)
+		log_limited("huge page size",
+			"cgroup files for huge pages of %s are not read: there are more than %d "
+			"page sizes; please report it",
+			size, CGROUP_HUGE_SIZES);
+	return r;
+}
+
+int cgroup_huge_size(struct cgroup *c, const char *size, unsigned *ret)
+{
+	char path[4096];
+	int r;
+
+	if (find_huge_size(c->tree, size, ret))
+		return 0;
+	/* Only sizes that there are take one of the few places. */
+	for (const struct cgroup *a = c; a; a = a->parent) {
+		r = format_path(a, FILE_HUGETLB_USAGE, size, path, sizeof(path));
+		if (r == 0 && faccessat(dirfd_of(a), path, F_OK, 0) == 0)
+			return add_huge_size(c->tree, size, ret);
+	}
+	r = cgroup_verify(c);
+	return r < 0 ? r : -ENOENT;
 }
 
 /* --- reading --------------------------------------------------------------------------------- */

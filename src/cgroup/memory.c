@@ -6,10 +6,6 @@
 #include "tree.h"
 
 #include <errno.h>
-#include <string.h>
-
-#include "cleanup.h"
-#include "log.h"
 
 /* One cgroup with a limit leaves this much to everybody below it. */
 static void count_level(struct cgroup_memory *m, uint64_t limit, uint64_t usage,
@@ -127,39 +123,6 @@ int cgroup_swap(const struct cgroup_set *s, const struct cgroup_memory *memory, 
 	return 0;
 }
 
-/* Which of the files named by page size `size` has; known from the first question on. */
-static int huge_size_index(struct cgroup_tree *t, const char *size, unsigned *ret)
-{
-	unsigned i, n;
-	int r = 0;
-
-	/* Entries below n_huge_sizes never change, so they are compared without the lock. */
-	for (i = 0, n = atomic_load(&t->n_huge_sizes); i < n; i++)
-		if (strcmp(t->huge_size[i], size) == 0) {
-			*ret = i;
-			return 0;
-		}
-	pthread_mutex_lock(&t->lock);
-	for (i = 0, n = atomic_load(&t->n_huge_sizes); i < n; i++)
-		if (strcmp(t->huge_size[i], size) == 0)
-			break;
-	if (i == CGROUP_HUGE_SIZES || strlen(size) >= sizeof(t->huge_size[0])) {
-		r = -ENOENT;
-	} else if (i == n) {
-		strcpy(t->huge_size[i], size);
-		atomic_store(&t->n_huge_sizes, n + 1);
-	}
-	pthread_mutex_unlock(&t->lock);
-	if (r < 0)
-		log_limited("huge page size",
-			"huge pages of %s: more sizes than expected, shown as none; please report "
-			"it",
-			size);
-	else
-		*ret = i;
-	return r;
-}
-
 int cgroup_hugetlb(
 	const struct cgroup_set *s, const char *size, uint64_t *ret_limit, uint64_t *ret_usage)
 {
@@ -170,7 +133,7 @@ int cgroup_hugetlb(
 
 	if (!c)
 		return -ENOENT;
-	r = huge_size_index(s->tree, size, &i);
+	r = cgroup_huge_size(c, size, &i);
 	if (r == 0)
 		r = cgroup_read_nearest(c, FILE_HUGETLB_USAGE + i, &c, &usage);
 	for (; r == 0 && c; c = c->parent) {

@@ -145,6 +145,9 @@ int cgroup_read_u64(struct cgroup *c, enum cgroup_file file, uint64_t *ret);
  * when none has. */
 int cgroup_read_nearest(
 	struct cgroup *c, enum cgroup_file file, struct cgroup **ret_c, uint64_t *ret);
+/* Which of FILE_HUGETLB_LIMIT and FILE_HUGETLB_USAGE + `*ret` have page size `size` ("2MB").
+ * -ENOENT when neither `c` nor an ancestor has such files, -ENODEV. */
+int cgroup_huge_size(struct cgroup *c, const char *size, unsigned *ret);
 /* v1 says "no limit" as LONG_MAX rounded down to pages, which differs by page size. */
 static inline uint64_t cgroup_limit(uint64_t value)
 {

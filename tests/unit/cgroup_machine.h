@@ -4,8 +4,13 @@
  */
 #pragma once
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "cgroup.h"
 #include "unit.h"
@@ -72,4 +77,64 @@ static inline struct cgroup_set *set_at(const struct machine *m, const char *pat
 
 	ck_assert_int_eq(set_new(m, path, &s), 0);
 	return s;
+}
+
+/* --- a machine made up in a temporary directory ----------------------------------------------- */
+
+static char made_path[] = "/tmp/lxcfs-test-cgroup.XXXXXX";
+
+static inline const char *made_below(const char *path, char *whole, size_t size)
+{
+	ck_assert_uint_lt((size_t)snprintf(whole, size, "%s/%s", made_path, path), size);
+	return whole;
+}
+
+/* With all directories above it. */
+static inline void made_directory(const char *path)
+{
+	char whole[4096];
+
+	made_below(path, whole, sizeof(whole));
+	for (char *p = whole + strlen(made_path) + 1; (p = strchr(p, '/')); *p++ = '/') {
+		*p = '\0';
+		if (mkdir(whole, 0755) < 0)
+			ck_assert_int_eq(errno, EEXIST);
+	}
+	ck_assert_int_eq(mkdir(whole, 0755), 0);
+}
+
+static inline void made_file(const char *path, const char *text)
+{
+	char whole[4096];
+	int fd = open(made_below(path, whole, sizeof(whole)), O_WRONLY | O_CREAT | O_TRUNC, 0644);
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+	close(fd);
+}
+
+static inline void made_move(const char *from, const char *to)
+{
+	char a[4096], b[4096];
+
+	made_below(from, a, sizeof(a));
+	made_below(to, b, sizeof(b));
+	ck_assert_int_eq(rename(a, b), 0);
+}
+
+static inline void made_machine(const char *mountinfo)
+{
+	strcpy(made_path + strlen(made_path) - 6, "XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(made_path));
+	made_directory("proc/self");
+	made_directory("sys/fs/cgroup");
+	made_file("proc/self/mountinfo", mountinfo);
+}
+
+static inline void made_remove(void)
+{
+	char command[sizeof(made_path) + 16];
+
+	snprintf(command, sizeof(command), "rm -r '%s'", made_path);
+	ck_assert_int_eq(system(command), 0);
 }

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Cgroup hierarchies, paths, directories and their open files, on captured machines.
+ * Cgroup hierarchies and the paths of processes in them, on captured machines.
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cgroup_machine.h"
@@ -68,66 +66,11 @@ START_TEST(the_mount_of_the_daemons_own_namespace_is_taken)
 }
 END_TEST
 
-/* --- a machine made up in a temporary directory ----------------------------------------------- */
-
-static char made[] = "/tmp/lxcfs-test-cgroup.XXXXXX";
-
-static void make_directory(const char *path)
-{
-	char whole[4096];
-
-	snprintf(whole, sizeof(whole), "%s/%s", made, path);
-	for (char *p = whole + strlen(made) + 1; (p = strchr(p, '/')); *p++ = '/') {
-		*p = '\0';
-		if (mkdir(whole, 0755) < 0)
-			ck_assert_int_eq(errno, EEXIST);
-	}
-	ck_assert_int_eq(mkdir(whole, 0755), 0);
-}
-
-static void make_file(const char *path, const char *text)
-{
-	char whole[4096];
-	int fd;
-
-	snprintf(whole, sizeof(whole), "%s/%s", made, path);
-	fd = open(whole, O_WRONLY | O_CREAT | O_TRUNC, 0644);
-	ck_assert_int_ge(fd, 0);
-	ck_assert_int_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
-	close(fd);
-}
-
-static void move(const char *from, const char *to)
-{
-	char a[4096], b[4096];
-
-	snprintf(a, sizeof(a), "%s/%s", made, from);
-	snprintf(b, sizeof(b), "%s/%s", made, to);
-	ck_assert_int_eq(rename(a, b), 0);
-}
-
-static void make_machine(const char *mountinfo)
-{
-	strcpy(made + strlen(made) - 6, "XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(made));
-	make_directory("proc/self");
-	make_directory("sys/fs/cgroup");
-	make_file("proc/self/mountinfo", mountinfo);
-}
-
-static void remove_machine(void)
-{
-	char command[sizeof(made) + 16];
-
-	snprintf(command, sizeof(command), "rm -r '%s'", made);
-	ck_assert_int_eq(system(command), 0);
-}
-
 START_TEST(of_several_mounts_the_widest_that_can_be_reached_is_taken)
 {
 	struct machine m;
 
-	make_machine("27 1 254:0 / / rw - ext4 /dev/vda rw\n"
+	made_machine("27 1 254:0 / / rw - ext4 /dev/vda rw\n"
 		     /* a part of it, at an unusual place with a blank in its name */
 		     "40 27 0:35 /ct/a /mnt/a\\040part rw - cgroup memory rw,memory\n"
 		     /* all of it, but a tmpfs lies on top */
@@ -140,16 +83,16 @@ START_TEST(of_several_mounts_the_widest_that_can_be_reached_is_taken)
 		     /* wider, but not there any more */
 		     "45 27 0:35 / /gone rw - cgroup memory rw,memory\n"
 		     "46 27 0:35 /ct /opt/cg rw shared:3 master:1 - cgroup  rw,memory\n");
-	make_directory("mnt/a part");
-	make_directory("hidden");
-	make_directory("above/memory");
-	make_directory("opt/cg/a");
-	m = machine_open_at(made, 16);
+	made_directory("mnt/a part");
+	made_directory("hidden");
+	made_directory("above/memory");
+	made_directory("opt/cg/a");
+	m = machine_open_at(made_path, 16);
 	ck_assert_uint_eq(m.layout->n, 1);
 	ck_assert_str_eq(m.layout->hierarchy[0].mount_root, "/ct");
 	ck_assert_int_eq(faccessat(m.layout->hierarchy[0].dirfd, "a", F_OK, 0), 0);
 	machine_close(&m);
-	remove_machine();
+	made_remove();
 }
 END_TEST
 
@@ -159,12 +102,12 @@ START_TEST(below_a_narrow_mount_paths_lead_to_the_right_directories)
 	struct cgroup_set *s;
 	uint64_t n;
 
-	make_machine("1 1 0:2 / / rw - rootfs rootfs rw\n"
+	made_machine("1 1 0:2 / / rw - rootfs rootfs rw\n"
 		     "46 1 0:35 /ct /pids rw - cgroup cgroup rw,pids\n");
-	make_directory("pids/a");
-	make_file("pids/pids.current", "7\n");
-	make_file("pids/a/pids.current", "3\n");
-	m = machine_open_at(made, 16);
+	made_directory("pids/a");
+	made_file("pids/pids.current", "7\n");
+	made_file("pids/a/pids.current", "3\n");
+	m = machine_open_at(made_path, 16);
 	s = set_at(&m, "/ct/a");
 	ck_assert_int_eq(cgroup_tasks(s, &n), 0);
 	ck_assert_uint_eq(n, 3);
@@ -178,7 +121,7 @@ START_TEST(below_a_narrow_mount_paths_lead_to_the_right_directories)
 	cgroup_set_free(s);
 	ck_assert_int_eq(set_new(&m, "/ct/b", &s), -ENOENT);
 	machine_close(&m);
-	remove_machine();
+	made_remove();
 }
 END_TEST
 
@@ -188,8 +131,8 @@ START_TEST(a_machine_without_cgroups_has_an_empty_layout)
 	struct cgroup_set *s;
 	struct cpumask cpus;
 
-	make_machine("27 1 254:0 / / rw - ext4 /dev/vda rw\n");
-	m = machine_open_at(made, 16);
+	made_machine("27 1 254:0 / / rw - ext4 /dev/vda rw\n");
+	m = machine_open_at(made_path, 16);
 	ck_assert_uint_eq(m.layout->n, 0);
 	ck_assert_int_eq(m.layout->unified, -1);
 	s = set_at(&m, "/a");
@@ -197,7 +140,7 @@ START_TEST(a_machine_without_cgroups_has_an_empty_layout)
 	ck_assert_int_eq(cgroup_cpuset(s, &cpus), -ENOENT);
 	cgroup_set_free(s);
 	machine_close(&m);
-	remove_machine();
+	made_remove();
 }
 END_TEST
 
@@ -308,227 +251,6 @@ START_TEST(mounts_hidden_below_a_new_sys_fs_cgroup_do_not_count)
 }
 END_TEST
 
-/* --- directories and sets --------------------------------------------------------------------- */
-
-START_TEST(root_and_paths_outside_the_namespace_are_no_cgroup)
-{
-	struct machine m = machine_open("v2-namespaced");
-	static const char *const paths[] = { "/", "/..", "/../pod2/app", "/ct/../../x", "" };
-	struct cgroup_set *s;
-	dev_t dev;
-	ino_t ino;
-
-	for (size_t i = 0; i < countof(paths); i++) {
-		s = set_at(&m, paths[i]);
-		ck_assert(cgroup_set_is_root(s));
-		ck_assert(!cgroup_set_has(s, CGROUP_MEMORY));
-		ck_assert_ptr_null(cgroup_set_path(s, 0));
-		ck_assert(!cgroup_set_identity(s, &dev, &ino));
-		ck_assert(cgroup_set_alive(s));
-		cgroup_set_free(s);
-	}
-	machine_close(&m);
-}
-END_TEST
-
-START_TEST(only_a_named_hierarchy_makes_no_container)
-{
-	struct machine m = machine_open("hybrid");
-	struct cgroup_paths p = { 0 };
-	struct cgroup_set *s;
-
-	p.path[hierarchy_of(&m, "name=systemd")] = strdup("/ct/a");
-	p.path[hierarchy_of(&m, "memory")] = strdup("/");
-	ck_assert_int_eq(cgroup_set_new(m.tree, &p, &s), 0);
-	ck_assert(cgroup_set_is_root(s));
-	cgroup_set_free(s);
-	p.path[hierarchy_of(&m, "")] = strdup("/ct/a");
-	ck_assert_int_eq(cgroup_set_new(m.tree, &p, &s), 0);
-	ck_assert(!cgroup_set_is_root(s));
-	cgroup_set_free(s);
-	cgroup_paths_free(&p);
-	machine_close(&m);
-}
-END_TEST
-
-START_TEST(sets_share_directories_and_tell_their_identity)
-{
-	struct machine m = machine_open("hybrid");
-	struct cgroup_set *a = set_at(&m, "/ct/a"), *again = set_at(&m, "/ct/a");
-	unsigned cpuacct = hierarchy_of(&m, "cpuacct");
-	struct stat st;
-	dev_t dev;
-	ino_t ino;
-
-	ck_assert_ptr_eq(a->in[cpuacct], again->in[cpuacct]);
-	ck_assert_str_eq(cgroup_set_path(a, cpuacct), "/ct/a");
-	ck_assert_int_eq(stat(TESTS_DIR "/fixtures/hybrid/sys/fs/cgroup/cpuacct/ct/a", &st), 0);
-	ck_assert(cgroup_set_identity(a, &dev, &ino));
-	ck_assert_uint_eq(ino, st.st_ino);
-	ck_assert_uint_eq(dev, m.layout->hierarchy[cpuacct].dev);
-	cgroup_set_free(again);
-	cgroup_set_free(a);
-	machine_close(&m);
-}
-END_TEST
-
-START_TEST(a_directory_made_anew_at_the_same_path_is_another_cgroup)
-{
-	struct machine m;
-	struct cgroup_set *old, *new;
-
-	make_machine("27 1 254:0 / / rw - ext4 /dev/vda rw\n"
-		     "46 27 0:35 / /sys/fs/cgroup rw - cgroup cgroup rw,pids\n");
-	make_directory("sys/fs/cgroup/a");
-	m = machine_open_at(made, 0);
-	old = set_at(&m, "/a");
-	ck_assert(cgroup_set_alive(old));
-	move("sys/fs/cgroup/a", "sys/fs/cgroup/removed");
-	ck_assert(!cgroup_set_alive(old));
-	make_directory("sys/fs/cgroup/a");
-	new = set_at(&m, "/a");
-	ck_assert_ptr_ne(new->in[0], old->in[0]);
-	ck_assert(cgroup_set_alive(new));
-	ck_assert(!cgroup_set_alive(old));
-	cgroup_set_free(old);
-	cgroup_set_free(new);
-	machine_close(&m);
-	remove_machine();
-}
-END_TEST
-
-START_TEST(reading_a_removed_cgroup_is_enodev_and_never_its_successors_number)
-{
-	struct machine m;
-	struct cgroup_set *old, *new;
-	uint64_t n;
-
-	make_machine("27 1 254:0 / / rw - ext4 /dev/vda rw\n"
-		     "46 27 0:35 / /sys/fs/cgroup rw - cgroup2 cgroup rw\n");
-	make_file("sys/fs/cgroup/cgroup.controllers", "cpu memory pids\n");
-	make_directory("sys/fs/cgroup/a");
-	make_file("sys/fs/cgroup/a/pids.current", "4\n");
-	m = machine_open_at(made, 0);
-	old = set_at(&m, "/a");
-	ck_assert_int_eq(cgroup_tasks(old, &n), 0);
-	ck_assert_uint_eq(n, 4);
-	move("sys/fs/cgroup/a", "sys/fs/cgroup/removed");
-	ck_assert_int_eq(cgroup_tasks(old, &n), -ENODEV);
-	make_directory("sys/fs/cgroup/a");
-	ck_assert_int_eq(cgroup_tasks(old, &n), -ENODEV);
-	make_file("sys/fs/cgroup/a/pids.current", "5\n");
-	ck_assert_int_eq(cgroup_tasks(old, &n), -ENODEV);
-	ck_assert_uint_eq(n, 4);
-	new = set_at(&m, "/a");
-	ck_assert_int_eq(cgroup_tasks(new, &n), 0);
-	ck_assert_uint_eq(n, 5);
-	cgroup_set_free(old);
-	cgroup_set_free(new);
-	machine_close(&m);
-	remove_machine();
-}
-END_TEST
-
-START_TEST(a_file_that_appears_later_is_seen)
-{
-	struct machine m;
-	struct cgroup_set *s;
-	uint64_t n;
-
-	make_machine("27 1 254:0 / / rw - ext4 /dev/vda rw\n"
-		     "46 27 0:35 / /sys/fs/cgroup rw - cgroup2 cgroup rw\n");
-	make_file("sys/fs/cgroup/cgroup.controllers", "pids\n");
-	make_directory("sys/fs/cgroup/a");
-	m = machine_open_at(made, 16);
-	s = set_at(&m, "/a");
-	ck_assert_int_eq(cgroup_tasks(s, &n), -ENOENT);
-	make_file("sys/fs/cgroup/a/pids.current", "5\n");
-	ck_assert_int_eq(cgroup_tasks(s, &n), 0);
-	ck_assert_uint_eq(n, 5);
-	cgroup_set_free(s);
-	machine_close(&m);
-	remove_machine();
-}
-END_TEST
-
-/* --- open files ------------------------------------------------------------------------------- */
-
-static unsigned open_descriptors(void)
-{
-	unsigned n = 0;
-
-	for (int fd = 0; fd < 256; fd++)
-		n += fcntl(fd, F_GETFD) >= 0;
-	return n;
-}
-
-/* Cgroups of the captured v2 machine, and the tasks in each. */
-static const char *const nested[] = { "/ct/a", "/ct/b", "/ct/parent", "/ct/parent/child" };
-static const uint64_t nested_tasks[] = { 3, 2, 4, 1 };
-
-START_TEST(no_more_files_stay_open_than_allowed)
-{
-	struct machine m;
-	unsigned before;
-	uint64_t n;
-
-	m = machine_open_at(TESTS_DIR "/fixtures/v2", 2);
-	before = open_descriptors();
-	for (unsigned round = 0; round < 3; round++) {
-		struct cgroup_set *s[countof(nested)];
-
-		for (size_t i = 0; i < countof(nested); i++) {
-			s[i] = set_at(&m, nested[i]);
-			ck_assert_int_eq(cgroup_tasks(s[i], &n), 0);
-			ck_assert_uint_eq(n, nested_tasks[i]);
-		}
-		ck_assert_uint_eq(open_descriptors(), before + 2);
-		for (size_t i = 0; i < countof(nested); i++)
-			cgroup_set_free(s[i]);
-		ck_assert_uint_eq(open_descriptors(), before);
-	}
-	machine_close(&m);
-}
-END_TEST
-
-struct hammer {
-	struct cgroup_set *set;
-	uint64_t expected;
-	unsigned wrong;
-};
-
-static void *hammer_run(void *data)
-{
-	struct hammer *h = data;
-
-	for (unsigned i = 0; i < 5000; i++) {
-		uint64_t n = 0;
-
-		if (cgroup_tasks(h->set, &n) < 0 || n != h->expected)
-			h->wrong++;
-	}
-	return NULL;
-}
-
-START_TEST(threads_never_read_a_file_that_was_closed_or_reopened_under_them)
-{
-	struct machine m = machine_open_at(TESTS_DIR "/fixtures/v2", 1);
-	struct hammer h[countof(nested)];
-	pthread_t threads[countof(nested)];
-
-	for (size_t i = 0; i < countof(nested); i++) {
-		h[i] = (struct hammer){ set_at(&m, nested[i]), nested_tasks[i], 0 };
-		ck_assert_int_eq(pthread_create(&threads[i], NULL, hammer_run, &h[i]), 0);
-	}
-	for (size_t i = 0; i < countof(nested); i++) {
-		pthread_join(threads[i], NULL);
-		ck_assert_uint_eq(h[i].wrong, 0);
-		cgroup_set_free(h[i].set);
-	}
-	machine_close(&m);
-}
-END_TEST
-
 int main(void)
 {
 	Suite *s = suite_create("cgroup");
@@ -546,14 +268,6 @@ int main(void)
 	tcase_add_test(c, proc_cgroup_is_read_by_sets_of_controllers);
 	tcase_add_test(c, a_containers_mount_roots_are_its_cgroups);
 	tcase_add_test(c, mounts_hidden_below_a_new_sys_fs_cgroup_do_not_count);
-	tcase_add_test(c, root_and_paths_outside_the_namespace_are_no_cgroup);
-	tcase_add_test(c, only_a_named_hierarchy_makes_no_container);
-	tcase_add_test(c, sets_share_directories_and_tell_their_identity);
-	tcase_add_test(c, a_directory_made_anew_at_the_same_path_is_another_cgroup);
-	tcase_add_test(c, reading_a_removed_cgroup_is_enodev_and_never_its_successors_number);
-	tcase_add_test(c, a_file_that_appears_later_is_seen);
-	tcase_add_test(c, no_more_files_stay_open_than_allowed);
-	tcase_add_test(c, threads_never_read_a_file_that_was_closed_or_reopened_under_them);
 	suite_add_tcase(s, c);
 	return unit_run(s);
 }
