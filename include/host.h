@@ -4,7 +4,7 @@
  * A snapshot is immutable; whoever got one holds a reference and gives it back with host_put().
  * Nothing here formats a reply or knows of containers.
  *
- * Ages: at most 10 ms for stat, diskstats, meminfo, swaps and the CPU lists, 1 s for cpuinfo. One
+ * Ages: at most 10 ms for stat, diskstats, meminfo and the CPU lists, 1 s for cpuinfo. One
  * reader refreshes while others use the old one, but never one that is more than 100 ms over its
  * age: then they wait for the refresh. `now_ns` is CLOCK_BOOTTIME everywhere.
  */
@@ -112,6 +112,15 @@ struct host_meminfo {
 };
 
 int host_meminfo(struct host *h, uint64_t now_ns, const struct host_meminfo **ret);
+
+/* /proc/swaps, as old as a minute: for its header alone, which never changes. */
+struct host_swaps {
+	struct host_snapshot base;
+	struct text text;
+	struct slice header; /* the first line, without its newline */
+};
+
+int host_swaps(struct host *h, uint64_t now_ns, const struct host_swaps **ret);
 
 /* /proc/diskstats. Column 0 is the first behind the device's name (reads completed). */
 #define HOST_DISK_COLUMNS 17

@@ -68,8 +68,10 @@ void text_u64(struct text *t, uint64_t value, unsigned width)
 	do
 		digits[sizeof(digits) - ++n] = (char)('0' + value % 10);
 	while ((value /= 10) != 0);
-	for (size_t pad = n; pad < width; pad++)
-		text_add(t, " ", 1);
+	if (width > n && text_reserve(t, width)) {
+		memset(t->data + t->len, ' ', width - n);
+		t->len += width - n;
+	}
 	text_add(t, digits + sizeof(digits) - n, n);
 }
 

@@ -44,7 +44,7 @@ struct host_cache {
 
 struct host {
 	const struct root *root;
-	struct host_cache cpuinfo, stat, meminfo, diskstats, cpus;
+	struct host_cache cpuinfo, stat, meminfo, swaps, diskstats, cpus;
 };
 
 void host_cache_init(struct host_cache *c, struct host *host, const struct host_kind *kind);
@@ -63,5 +63,6 @@ int host_cache_read(struct host_cache *c, unsigned i, struct text *t);
 extern const struct host_kind host_kind_cpuinfo;
 extern const struct host_kind host_kind_stat;
 extern const struct host_kind host_kind_meminfo;
+extern const struct host_kind host_kind_swaps;
 extern const struct host_kind host_kind_diskstats;
 extern const struct host_kind host_kind_cpus;

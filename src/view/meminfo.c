@@ -242,10 +242,10 @@ static struct column find_column(const struct host_meminfo *host)
 		if (n.padded && n.end > n.start && n.end < c.end)
 			c.end = n.end;
 	}
-	for (size_t i = 0; i < host->n_lines && c.start == 0; i++) {
+	for (size_t i = 0; i < host->n_lines; i++) {
 		struct number n = find_number(&host->lines[i]);
 
-		if (n.padded && n.end > c.end)
+		if (n.padded && n.end > c.end && (c.start == 0 || n.start < c.start))
 			c.start = n.start;
 	}
 	return c;

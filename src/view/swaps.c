@@ -3,8 +3,6 @@
  * /proc/swaps (SPEC 9): the kernel's header, and one row for all the swap a container may use. The
  * numbers are those of /proc/meminfo; which devices the host swaps to is not the container's.
  */
-#include <errno.h>
-
 #include "cgroup.h"
 #include "host.h"
 #include "meminfo.h"
@@ -38,39 +36,23 @@ static void print_row(struct text *t, const struct cgroup_swap *swap, bool wide)
 	text_puts(t, "0\n");
 }
 
-/* Appends the first line of the host's file. */
-static int print_header(const struct view_args *a, struct text *t, bool *ret_wide)
-{
-	const size_t before = t->len;
-	struct slice rest, header;
-	int r = host_file(a->host, "proc/swaps", t);
-
-	if (r < 0)
-		return r;
-	rest = (struct slice){ t->data + before, t->len - before };
-	if (!slice_line(&rest, &header))
-		return -EIO;
-	*ret_wide = has_wide_columns(header);
-	t->len = before + header.n;
-	text_puts(t, "\n");
-	return 0;
-}
-
 int view_swaps(const struct view_args *a, struct text *t)
 {
 	autohost const struct host_meminfo *host = NULL;
+	autohost const struct host_swaps *file = NULL;
 	struct cgroup_memory memory;
 	struct cgroup_swap swap;
-	bool wide;
 	int r = host_meminfo(a->host, a->now_ns, &host);
 
 	if (r == 0)
-		r = meminfo_gather(a, host, &memory, &swap);
+		r = host_swaps(a->host, a->now_ns, &file);
 	if (r == 0)
-		r = print_header(a, t, &wide);
+		r = meminfo_gather(a, host, &memory, &swap);
 	if (r != 0)
 		return r;
+	text_add(t, file->header.p, file->header.n);
+	text_puts(t, "\n");
 	if (swap.total >= 1024)
-		print_row(t, &swap, wide);
+		print_row(t, &swap, has_wide_columns(file->header));
 	return text_error(t);
 }
