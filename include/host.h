@@ -4,7 +4,8 @@
  * A snapshot is immutable; whoever got one holds a reference and gives it back with host_put().
  * Nothing here formats a reply or knows of containers.
  *
- * Ages: at most 10 ms for stat, diskstats, meminfo and the CPU lists, 1 s for cpuinfo. One
+ * Ages: at most 10 ms for stat, diskstats, meminfo and the CPU lists, 1 s for cpuinfo, longer for
+ * what never changes. One
  * reader refreshes while others use the old one, but never one that is more than 100 ms over its
  * age: then they wait for the refresh. `now_ns` is CLOCK_BOOTTIME everywhere.
  */
