@@ -72,7 +72,7 @@ START_TEST(of_several_mounts_the_widest_that_can_be_reached_is_taken)
 
 	made_machine("27 1 254:0 / / rw - ext4 /dev/vda rw\n"
 		     /* a part of it, at an unusual place with a blank in its name */
-		     "40 27 0:35 /ct/a /mnt/a\\040part rw - cgroup memory rw,memory\n"
+		     "40 27 0:35 /docker/a /mnt/a\\040part rw - cgroup memory rw,memory\n"
 		     /* all of it, but a tmpfs lies on top */
 		     "41 27 0:35 / /hidden rw - cgroup memory rw,memory\n"
 		     "42 41 0:50 / /hidden rw - tmpfs tmpfs rw\n"
@@ -82,14 +82,17 @@ START_TEST(of_several_mounts_the_widest_that_can_be_reached_is_taken)
 		     "43 27 0:35 / /above/memory rw - cgroup memory rw,memory\n"
 		     /* wider, but not there any more */
 		     "45 27 0:35 / /gone rw - cgroup memory rw,memory\n"
-		     "46 27 0:35 /ct /opt/cg rw shared:3 master:1 - cgroup  rw,memory\n");
+		     "46 27 0:35 /docker /opt/cg rw shared:3 master:1 - cgroup  rw,memory\n"
+		     /* from outside the daemon's cgroup namespace */
+		     "47 27 0:35 /.. /outside rw - cgroup memory rw,memory\n");
 	made_directory("mnt/a part");
 	made_directory("hidden");
+	made_directory("outside");
 	made_directory("above/memory");
 	made_directory("opt/cg/a");
 	m = machine_open_at(made_path, 16);
 	ck_assert_uint_eq(m.layout->n, 1);
-	ck_assert_str_eq(m.layout->hierarchy[0].mount_root, "/ct");
+	ck_assert_str_eq(m.layout->hierarchy[0].mount_root, "/docker");
 	ck_assert_int_eq(faccessat(m.layout->hierarchy[0].dirfd, "a", F_OK, 0), 0);
 	machine_close(&m);
 	made_remove();

@@ -169,6 +169,22 @@ static unsigned open_descriptors(void)
 static const char *const nested[] = { "/ct/a", "/ct/b", "/ct/parent", "/ct/parent/child" };
 static const uint64_t nested_tasks[] = { 3, 2, 4, 1 };
 
+/* Whether the file at the end of some path is open. */
+static bool is_open(const char *end)
+{
+	char link[32], path[4096];
+
+	for (int fd = 0; fd < 256; fd++) {
+		ssize_t n;
+
+		snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+		n = readlink(link, path, sizeof(path) - 1);
+		if (n > 0 && slice_ends((struct slice){ path, (size_t)n }, end))
+			return true;
+	}
+	return false;
+}
+
 START_TEST(no_more_files_stay_open_than_allowed)
 {
 	struct machine m;
@@ -182,14 +198,40 @@ START_TEST(no_more_files_stay_open_than_allowed)
 
 		for (size_t i = 0; i < countof(nested); i++) {
 			s[i] = set_at(&m, nested[i]);
-			ck_assert_int_eq(cgroup_tasks(s[i], &n), 0);
-			ck_assert_uint_eq(n, nested_tasks[i]);
+			for (unsigned again = 0; again < 2; again++) {
+				ck_assert_int_eq(cgroup_tasks(s[i], &n), 0);
+				ck_assert_uint_eq(n, nested_tasks[i]);
+			}
 		}
+		ck_assert(is_open("/ct/parent/child/pids.current"));
+		ck_assert(!is_open("/ct/a/pids.current"));
 		ck_assert_uint_eq(open_descriptors(), before + 2);
 		for (size_t i = 0; i < countof(nested); i++)
 			cgroup_set_free(s[i]);
 		ck_assert_uint_eq(open_descriptors(), before);
 	}
+	machine_close(&m);
+}
+END_TEST
+
+START_TEST(a_file_that_is_read_again_stays_open_longer)
+{
+	/* Opening the fourth takes the first and asks of the others whether they are still used. */
+	static const char *const read[] = { "/ct/a", "/ct/b", "/ct/parent", "/ct/parent/child",
+		"/ct/b", "/ct" };
+	struct machine m = machine_open_at(TESTS_DIR "/fixtures/v2", 3);
+	struct cgroup_set *s[countof(read)];
+	uint64_t n;
+
+	for (size_t i = 0; i < countof(read); i++) {
+		s[i] = set_at(&m, read[i]);
+		ck_assert_int_eq(cgroup_tasks(s[i], &n), 0);
+	}
+	ck_assert(is_open("/ct/b/pids.current"));
+	ck_assert(!is_open("/ct/a/pids.current"));
+	ck_assert(!is_open("/ct/parent/pids.current"));
+	for (size_t i = 0; i < countof(read); i++)
+		cgroup_set_free(s[i]);
 	machine_close(&m);
 }
 END_TEST
@@ -244,6 +286,7 @@ int main(void)
 	tcase_add_test(c, reading_a_removed_cgroup_is_enodev_and_never_its_successors_number);
 	tcase_add_test(c, a_file_that_appears_later_is_seen);
 	tcase_add_test(c, no_more_files_stay_open_than_allowed);
+	tcase_add_test(c, a_file_that_is_read_again_stays_open_longer);
 	tcase_add_test(c, threads_never_read_a_file_that_was_closed_or_reopened_under_them);
 	suite_add_tcase(s, c);
 	return unit_run(s);
