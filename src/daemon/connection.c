@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * mount(2), INIT and the clones of the device, without libfuse: what is negotiated here lasts for
+ * the connection's life, through every later worker and version. Nothing here may ask the mount for
+ * anything: nobody answers yet.
+ */
+#include "connection.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fuse.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include "cleanup.h"
+#include "log.h"
+
+#define INIT_TIMEOUT_MS 10000
+#define STACKED_MAX 64
+
+/* --- DIR -------------------------------------------------------------------------------- */
+
+/* A mount whose daemon has died; while it is dying, its last requests say ECONNABORTED. */
+static bool is_dead_mount(const char *dir)
+{
+	struct stat st;
+
+	return stat(dir, &st) < 0 && (errno == ENOTCONN || errno == ECONNABORTED);
+}
+
+static const struct {
+	int error;
+	const char *mending;
+} dir_errors[] = {
+	{ ENOENT, "create it with mkdir -p" },
+	{ ENOTDIR, "name a directory" },
+	{ EPERM, "give the daemon CAP_SYS_ADMIN" },
+	{ EINVAL, "check the words behind -o; the kernel's log may tell more" },
+	{ ENODEV, "load the fuse module (modprobe fuse)" },
+};
+
+static int tell_dir_error(const char *dir, int error)
+{
+	const char *mending = "name another directory";
+
+	for (size_t i = 0; i < countof(dir_errors); i++)
+		if (dir_errors[i].error == error)
+			mending = dir_errors[i].mending;
+	log_error("cannot mount on %s: %s: %s", dir, strerror(error), mending);
+	return -error;
+}
+
+int connection_prepare(const char *dir)
+{
+	struct stat st;
+	int error = 0;
+
+	for (int i = 0; i < STACKED_MAX && is_dead_mount(dir); i++) {
+		if (umount2(dir, MNT_DETACH) < 0)
+			break;
+		log_info("took a dead mount away from %s: its daemon had been killed", dir);
+	}
+	if (stat(dir, &st) < 0)
+		error = errno;
+	else if (!S_ISDIR(st.st_mode))
+		error = ENOTDIR;
+	return error ? tell_dir_error(dir, error) : 0;
+}
+
+/* The device number at `dir`, asking nobody: AT_STATX_DONT_SYNC takes what the kernel has, even of
+ * a connection that is dead or not answered yet. */
+static bool device_at(const char *dir, dev_t *ret)
+{
+	struct statx st;
+
+	if (statx(AT_FDCWD, dir, AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, STATX_TYPE, &st) < 0)
+		return false;
+	*ret = makedev(st.stx_dev_major, st.stx_dev_minor);
+	return true;
+}
+
+bool connection_is_at(const struct connection *c, const char *dir)
+{
+	dev_t dev;
+
+	return c->device >= 0 && device_at(dir, &dev) && dev == c->dev;
+}
+
+void connection_detach(const struct connection *c, const char *dir)
+{
+	if (connection_is_at(c, dir) && umount2(dir, MNT_DETACH) < 0)
+		log_error("cannot unmount %s: %m: try umount -l %s", dir, dir);
+}
+
+/* --- INIT ------------------------------------------------------------------------------- */
+
+/*
+ * What we ask of the kernel. Only what every libfuse from 3.14 on understands, since the answer
+ * outlives the binary; nothing that changes a message's layout (SETXATTR_EXT, SECURITY_CTX,
+ * INIT_EXT and the flags behind it).
+ *
+ * ASYNC_READ      READs of one big read(2) may be under way together
+ * ATOMIC_O_TRUNC  a shell's "> pressure/cpu" is one OPEN, not an OPEN and a SETATTR to be refused
+ * BIG_WRITES      writes of more than 4 KiB at a time on old kernels; ignored since Linux 4.20
+ * PARALLEL_DIROPS lookups and listings of one directory need not wait for each other
+ * MAX_PAGES       READs of up to 1 MiB although max_write is small (Linux 4.20)
+ *
+ * Left out on purpose: locks (then the kernel keeps them itself), READDIRPLUS (its entries are
+ * cached for all, but listings differ), CACHE_SYMLINKS and AUTO_INVAL_DATA (nothing of ours may be
+ * cached), HANDLE_KILLPRIV, DONT_MASK, WRITEBACK_CACHE (nothing is ever written), NO_OPEN_SUPPORT
+ * (a container is bound at OPEN), ABORT_ERROR (abort and unmount would then read differently:
+ * ECONNABORTED).
+ */
+#define WANTED_FLAGS                                                                               \
+	(FUSE_ASYNC_READ | FUSE_ATOMIC_O_TRUNC | FUSE_BIG_WRITES | FUSE_PARALLEL_DIROPS |          \
+		FUSE_MAX_PAGES)
+#define MINOR 38u       /* of libfuse 3.14 */
+#define MINOR_LEAST 23u /* Linux 3.15: the answer got its present length */
+#define MAX_WRITE 4096u /* so that a request fits HANDOVER_REQUEST */
+#define MAX_PAGES 256u  /* the kernel's own ceiling */
+
+struct init_request {
+	struct fuse_in_header header;
+	struct fuse_init_in in;
+};
+
+struct init_reply {
+	struct fuse_out_header header;
+	struct fuse_init_out out;
+};
+
+static ssize_t read_init(int device, uint8_t *buffer, size_t size)
+{
+	struct pollfd p = { .fd = device, .events = POLLIN };
+	ssize_t n;
+
+	/* mount(2) has queued it already. */
+	if (poll(&p, 1, INIT_TIMEOUT_MS) == 0)
+		return -ETIMEDOUT;
+	n = read(device, buffer, size);
+	return n < 0 ? -errno : n;
+}
+
+static void fill_reply(const struct init_request *q, struct init_reply *ret)
+{
+	*ret = (struct init_reply){
+		.header = { .len = sizeof(*ret), .unique = q->header.unique },
+		.out = { .major = FUSE_KERNEL_VERSION,
+			.minor = q->in.minor < MINOR ? q->in.minor : MINOR,
+			.max_readahead = q->in.max_readahead,
+			.flags = q->in.flags & WANTED_FLAGS,
+			.max_write = MAX_WRITE,
+			.time_gran = 1,
+			.max_pages = q->in.flags & FUSE_MAX_PAGES ? MAX_PAGES : 0 },
+	};
+}
+
+static int answer_init(int device, struct handover_init *init)
+{
+	_Alignas(struct init_request) uint8_t buffer[FUSE_MIN_READ_BUFFER];
+	struct init_request request = { 0 };
+	struct init_reply reply;
+	ssize_t n = read_init(device, buffer, sizeof(buffer));
+
+	if (n < 0)
+		return (int)n;
+	memcpy(&request, buffer, (size_t)n < sizeof(request) ? (size_t)n : sizeof(request));
+	if ((size_t)n > sizeof(init->request) || request.header.opcode != FUSE_INIT ||
+		request.in.major != FUSE_KERNEL_VERSION || request.in.minor < MINOR_LEAST)
+		return -EPROTO;
+	fill_reply(&request, &reply);
+	if (write(device, &reply, sizeof(reply)) < 0)
+		return -errno;
+	memcpy(init->request, buffer, (size_t)n);
+	memcpy(init->reply, &reply, sizeof(reply));
+	init->request_len = (uint32_t)n;
+	init->reply_len = sizeof(reply);
+	return 0;
+}
+
+/* --- the connection --------------------------------------------------------------------- */
+
+/* A descriptor, or -errno after a line in the log. */
+static int open_device(void)
+{
+	int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+
+	if (fd < 0) {
+		int error = errno;
+
+		log_error("cannot open /dev/fuse: %s: load the module (modprobe fuse), or allow "
+			  "this container the device",
+			strerror(error));
+		return -error;
+	}
+	return fd;
+}
+
+static int mount_device(const struct options *o, struct connection *c)
+{
+	const unsigned long flags = MS_NOSUID | MS_NODEV | MS_NOEXEC | o->mount_flags;
+	char data[sizeof(o->mount_data) + 128];
+
+	snprintf(data, sizeof(data),
+		"fd=%d,rootmode=40000,user_id=0,group_id=0,allow_other,default_permissions%s",
+		c->device, o->mount_data);
+	if (mount("lxcfs", o->dir, "fuse.lxcfs", flags, data) < 0)
+		return tell_dir_error(o->dir, errno);
+	return device_at(o->dir, &c->dev) ? 0 : -errno;
+}
+
+static unsigned clones_wanted(void)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+
+	if (cpus < 2)
+		return 4;
+	return cpus * 2 < HANDOVER_SLOTS ? (unsigned)cpus * 2 : HANDOVER_SLOTS;
+}
+
+static int make_clones(struct connection *c)
+{
+	const unsigned wanted = clones_wanted();
+	uint32_t source = (uint32_t)c->device;
+
+	while (c->n < wanted) {
+		int fd = open_device();
+
+		if (fd < 0)
+			return fd;
+		c->clones[c->n++] = fd;
+		if (ioctl(fd, FUSE_DEV_IOC_CLONE, &source) < 0)
+			return -errno;
+	}
+	return 0;
+}
+
+int connection_open(
+	const struct options *options, struct handover_init *init, struct connection *ret)
+{
+	struct connection c = CONNECTION_NONE;
+	int r;
+
+	c.device = open_device();
+	if (c.device < 0)
+		return c.device;
+	r = mount_device(options, &c);
+	if (r < 0) {
+		connection_close(&c);
+		return r;
+	}
+	r = answer_init(c.device, init);
+	if (r == 0)
+		r = make_clones(&c);
+	if (r < 0) {
+		log_error("cannot agree with the kernel's FUSE: %s: Linux 4.2 or later is needed",
+			strerror(-r));
+		connection_detach(&c, options->dir);
+		connection_close(&c);
+		return r;
+	}
+	*ret = c;
+	return 0;
+}
+
+bool connection_is_dead(const struct connection *c)
+{
+	struct pollfd p = { .fd = c->device };
+
+	return poll(&p, 1, 0) > 0 && (p.revents & POLLERR);
+}
+
+void connection_close(struct connection *c)
+{
+	for (unsigned i = 0; i < c->n; i++)
+		cleanup_close(&c->clones[i]);
+	cleanup_close(&c->device);
+	*c = CONNECTION_NONE;
+}

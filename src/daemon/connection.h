@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * One connection to the kernel's FUSE: the mount at DIR, and the device that answers for it. It
+ * lives as long as its superblock, that is, also while only containers' binds of it are left.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "handover.h"
+#include "options.h"
+
+struct connection {
+	int device;                 /* the one that was mounted; -1: no connection */
+	int clones[HANDOVER_SLOTS]; /* of it: a request read through one is answered through it, and
+				       aborted when its last descriptor is closed */
+	unsigned n;                 /* clones, one for each thread of a worker */
+	dev_t dev;                  /* of the superblock: tells our mount from another one at DIR */
+};
+
+#define CONNECTION_NONE ((struct connection){ .device = -1 })
+
+/* Checks that DIR can be mounted on, and detaches what a killed daemon left dead there. 0, or
+ * -errno after a line in the log. */
+int connection_prepare(const char *dir);
+
+/* Mounts, answers INIT, notes both messages in `init` and makes the clones. 0, or -errno after a
+ * line in the log, nothing being left at DIR. */
+int connection_open(
+	const struct options *options, struct handover_init *init, struct connection *ret);
+
+/* The kernel has ended it: unmounted everywhere, or aborted. */
+bool connection_is_dead(const struct connection *c);
+
+/* What is on top at `dir` is this connection's mount, dead or alive. */
+bool connection_is_at(const struct connection *c, const char *dir);
+
+/* Takes it away from `dir`, if it is there, however many use it. */
+void connection_detach(const struct connection *c, const char *dir);
+
+/* Closes every descriptor; that aborts what is still in use. */
+void connection_close(struct connection *c);

@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * One leader at a time waits on the device: poll(2) on it wakes every waiter, and a sleeping
+ * read(2) is woken even while another thread spins. The others wait for its turn, which it gives
+ * away when it will be late, or which is taken from it when it is. A request lies in the thread's
+ * slot until it is answered, see handover.h.
+ */
+#include "loop.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fuse.h>
+#include <poll.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "log.h"
+#include "slow.h"
+#include "spin.h"
+#include "watch.h"
+#include "worker.h"
+
+/* Newer than <linux/fuse.h> of the oldest supported systems. */
+#define OPCODE_STATX 52u
+
+/* So many requests in a row were there already: that is a queue, and not one reader's RELEASE with
+ * its next OPEN behind it. */
+#define QUEUE_STREAK 3u
+
+enum role {
+	ROLE_FOLLOWER,
+	ROLE_WAITING, /* the leader, at the device */
+	ROLE_WORKING, /* the leader, with a request: its turn may be passed on by anybody */
+};
+
+struct loop {
+	struct fuse_session *session;
+	sem_t turn;            /* 0 while there is a leader */
+	struct spin spin;      /* the leader's */
+	_Atomic unsigned busy; /* threads that do not wait for their turn */
+	unsigned busy_max;     /* more are not called only because requests are queued */
+	struct thread *threads;
+	unsigned n;
+};
+
+struct thread {
+	struct loop *loop;
+	struct handover_slot *slot;
+	unsigned index;
+	int device;      /* non-blocking */
+	unsigned streak; /* requests in a row that were there already */
+	_Atomic enum role role;
+};
+
+static _Thread_local struct thread *me;
+
+static const struct fuse_in_header *header_of(const struct handover_slot *s)
+{
+	return (const struct fuse_in_header *)s->request;
+}
+
+/* --- replies ---------------------------------------------------------------------------- */
+
+static int answer_error(struct thread *t, int error)
+{
+	const struct fuse_out_header out = {
+		.len = sizeof(out), .error = -error, .unique = header_of(t->slot)->unique
+	};
+
+	return write(t->device, &out, sizeof(out)) < 0 ? -errno : 0;
+}
+
+/* ENOENT: the reply was there before, as after a takeover. Whatever else keeps a reply from the
+ * kernel must not leave the reader waiting for ever. */
+static void reply_failed(struct thread *t, int error)
+{
+	if (error == ENOENT)
+		return;
+	log_limited("reply", "a reply was refused by the kernel: %s: its reader gets EIO",
+		strerror(error));
+	answer_error(t, EIO);
+}
+
+/* The kernel takes ENOSYS for "never ask me again", for the connection's life, in which a newer
+ * worker may know the answer. Not so STATX: without it GETATTR says all that we have to say. */
+static void soften_error(const struct thread *t, struct fuse_out_header *out)
+{
+	if (out->error == -ENOSYS && header_of(t->slot)->opcode != OPCODE_STATX)
+		out->error = -EOPNOTSUPP;
+}
+
+static ssize_t total_length(const struct iovec *iov, int count)
+{
+	size_t n = 0;
+
+	for (int i = 0; i < count; i++)
+		n += iov[i].iov_len;
+	return (ssize_t)n;
+}
+
+static ssize_t write_reply(int fd, struct iovec *iov, int count, void *userdata)
+{
+	struct fuse_out_header *out = iov[0].iov_base;
+	ssize_t n;
+
+	(void)userdata;
+	if (!me) /* a notification, or the answer to INIT, which the kernel has since long */
+		return out->unique == 0 ? writev(fd, iov, count) : total_length(iov, count);
+	if (out->unique != header_of(me->slot)->unique)
+		return writev(me->device, iov, count);
+	soften_error(me, out);
+	n = writev(me->device, iov, count);
+	if (n < 0) {
+		int error = errno;
+
+		reply_failed(me, error);
+		errno = error;
+	}
+	handover_slot_done(me->slot);
+	return n;
+}
+
+/* libfuse wants one, but we read ourselves. */
+static ssize_t read_nothing(int fd, void *buffer, size_t size, void *userdata)
+{
+	(void)fd;
+	(void)buffer;
+	(void)size;
+	(void)userdata;
+	errno = EIO;
+	return -1;
+}
+
+const struct fuse_custom_io loop_io = { .writev = write_reply, .read = read_nothing };
+
+/* --- INIT ------------------------------------------------------------------------------- */
+
+int loop_replay_init(struct fuse_session *session, const struct handover_init *init)
+{
+	struct {
+		struct fuse_in_header header;
+		struct fuse_init_in in;
+	} request = { 0 };
+	struct fuse_init_out granted;
+	struct fuse_buf buf = { .mem = &request };
+
+	if (init->request_len < sizeof(request.header) ||
+		init->request_len > sizeof(init->request) ||
+		init->reply_len < sizeof(struct fuse_out_header) + sizeof(granted) ||
+		init->reply_len > sizeof(init->reply))
+		return -EPROTO;
+	buf.size = init->request_len < sizeof(request) ? init->request_len : sizeof(request);
+	memcpy(&request, init->request, buf.size);
+	memcpy(&granted, init->reply + sizeof(struct fuse_out_header), sizeof(granted));
+	/* The session shall think that the kernel offers what was agreed upon, and no more. */
+	request.in.minor = granted.minor;
+	request.in.flags &= granted.flags;
+	request.in.flags2 &= granted.flags2;
+	request.in.max_readahead = granted.max_readahead;
+	fuse_session_process_buf(session, &buf);
+	return 0;
+}
+
+/* --- requests --------------------------------------------------------------------------- */
+
+static bool change_role(struct thread *t, enum role from, enum role to)
+{
+	return atomic_compare_exchange_strong(&t->role, &from, to);
+}
+
+static void take_turn(struct thread *t)
+{
+	if (change_role(t, ROLE_WORKING, ROLE_WAITING))
+		return;
+	atomic_fetch_sub(&t->loop->busy, 1);
+	while (sem_wait(&t->loop->turn) < 0)
+		continue;
+	atomic_fetch_add(&t->loop->busy, 1);
+	t->streak = 0;
+	atomic_store(&t->role, ROLE_WAITING);
+}
+
+/* If it is this thread's, somebody else shall wait on the device from now on. */
+static void pass_turn(void *thread)
+{
+	struct thread *t = thread;
+
+	if (change_role(t, ROLE_WORKING, ROLE_FOLLOWER))
+		sem_post(&t->loop->turn);
+}
+
+void loop_pass_turn(struct loop *loop, unsigned i)
+{
+	pass_turn(&loop->threads[i]);
+}
+
+static int poll_device(const struct thread *t, int timeout_ms)
+{
+	struct pollfd p = { .fd = t->device, .events = POLLIN };
+
+	return poll(&p, 1, timeout_ms);
+}
+
+static void device_failed(int error)
+{
+	/* Unmounted or aborted: the supervisor finds out which. */
+	if (error == ENODEV || error == ECONNABORTED)
+		_exit(WORKER_EXIT_DISCONNECTED);
+	log_error("cannot read from /dev/fuse: %s: starting another worker", strerror(error));
+	_exit(EXIT_FAILURE);
+}
+
+/* Waits for a request to be in the slot. */
+static void receive(struct thread *t)
+{
+	struct spin *spin = &t->loop->spin;
+
+	for (;;) {
+		ssize_t n = read(t->device, t->slot->request, HANDOVER_REQUEST);
+		int error = errno;
+
+		if (n > 0)
+			break;
+		if (n == 0 || error == EINTR)
+			continue;
+		if (error == EAGAIN) {
+			if (!spin_again(spin, clock_monotonic_ns()))
+				poll_device(t, -1);
+			continue;
+		}
+		/* Its reader was killed just now. What the kernel had begun to copy is no request.
+		 */
+		handover_slot_done(t->slot);
+		if (error != ENOENT)
+			device_failed(error);
+	}
+	if (!spin->asking) {
+		t->streak++;
+		return;
+	}
+	t->streak = 0;
+	spin_over(spin, clock_monotonic_ns());
+}
+
+/* Another thread costs a wake-up, and a CPU that the readers may need: with two CPUs, one thread
+ * answers half as much again as two do. */
+static bool needs_help(const struct thread *t)
+{
+	return t->streak >= QUEUE_STREAK && atomic_load(&t->loop->busy) < t->loop->busy_max &&
+		poll_device(t, 0) > 0;
+}
+
+static bool wants_reply(uint32_t opcode)
+{
+	return opcode != FUSE_FORGET && opcode != FUSE_BATCH_FORGET && opcode != FUSE_INTERRUPT &&
+		opcode != FUSE_NOTIFY_REPLY;
+}
+
+static void process(struct thread *t, size_t length)
+{
+	struct fuse_buf buf = { .size = length, .mem = t->slot->request };
+
+	watch_begin(t->slot);
+	fuse_session_process_buf(t->loop->session, &buf);
+	if (handover_slot_length(t->slot) != 0 && wants_reply(header_of(t->slot)->opcode)) {
+		log_limited("no reply",
+			"a request (opcode %u) was not answered: its reader gets EIO",
+			header_of(t->slot)->opcode);
+		answer_error(t, EIO);
+	}
+	handover_slot_clear(t->slot);
+}
+
+/* What the last worker's thread was at when it died. */
+static void replay(struct thread *t)
+{
+	const uint32_t length = handover_slot_length(t->slot);
+	const struct fuse_in_header *header = header_of(t->slot);
+
+	if (length >= sizeof(*header) && length <= HANDOVER_REQUEST) {
+		if (atomic_load(&t->slot->crashes) < WATCH_CRASHES_MAX) {
+			process(t, length);
+			return;
+		}
+		log_error("a request (opcode %u, node %llu) has ended %u workers: it gets EIO; "
+			  "please report it",
+			header->opcode, (unsigned long long)header->nodeid, WATCH_CRASHES_MAX);
+		if (wants_reply(header->opcode))
+			answer_error(t, EIO);
+	}
+	handover_slot_clear(t->slot);
+}
+
+/* A page that cannot be had must not be found out by the kernel, when the request is lost. */
+static void touch(struct handover_slot *s)
+{
+	for (size_t i = 0; i < sizeof(s->request); i += SLAB_PAGE) {
+		volatile uint8_t *byte = &s->request[i];
+
+		*byte = *byte;
+	}
+}
+
+static void *run(void *data)
+{
+	struct thread *t = data;
+
+	me = t;
+	handover_set_my_slot(t->slot);
+	watch_thread(t->index);
+	slow_listen(pass_turn, t);
+	touch(t->slot);
+	replay(t);
+	for (;;) {
+		take_turn(t);
+		receive(t);
+		atomic_store(&t->role, ROLE_WORKING);
+		if (needs_help(t))
+			pass_turn(t);
+		process(t, header_of(t->slot)->len);
+	}
+	return NULL;
+}
+
+static int start_thread(struct thread *t)
+{
+	char name[16];
+	pthread_t id;
+	int r = pthread_create(&id, NULL, run, t);
+
+	if (r != 0)
+		return -r;
+	snprintf(name, sizeof(name), "lxcfs-%u", t->index);
+	pthread_setname_np(id, name);
+	return 0;
+}
+
+static struct loop *loop_new(struct fuse_session *session, unsigned n)
+{
+	struct loop *loop = calloc(1, sizeof(*loop));
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+
+	if (!loop)
+		return NULL;
+	loop->threads = calloc(n, sizeof(*loop->threads));
+	if (!loop->threads) {
+		free(loop);
+		return NULL;
+	}
+	loop->session = session;
+	loop->n = n;
+	loop->busy = n;
+	loop->busy_max = cpus < 4 ? 1 : (unsigned)cpus / 2;
+	sem_init(&loop->turn, 0, 1);
+	return loop;
+}
+
+int loop_start(struct fuse_session *session, struct handover *handover, const int *devices,
+	unsigned n, struct loop **ret)
+{
+	const uint32_t generation = atomic_fetch_add(&handover->generation, 1) + 1;
+	struct loop *loop = loop_new(session, n);
+
+	if (!loop)
+		return -ENOMEM;
+	for (unsigned i = 0; i < n; i++) {
+		struct thread *t = &loop->threads[i];
+		int r;
+
+		t->loop = loop;
+		t->slot = &handover->slots[i];
+		t->index = i;
+		t->device = devices[i];
+		atomic_store(&t->slot->generation, generation);
+		if (fcntl(t->device, F_SETFL, O_RDWR | O_NONBLOCK) < 0)
+			return -errno;
+		r = start_thread(t);
+		if (r < 0)
+			return r; /* the threads that run use it: nothing is freed */
+	}
+	*ret = loop;
+	return 0;
+}

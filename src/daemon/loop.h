@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The threads that take requests from the device and hand them to the session.
+ */
+#pragma once
+
+#define FUSE_USE_VERSION 314
+#include <fuse_lowlevel.h>
+
+#include "handover.h"
+
+/* How the session's replies get to the kernel, for fuse_session_custom_io(): through the clone of
+ * the calling thread. */
+extern const struct fuse_custom_io loop_io;
+
+/* Shows `session` the INIT that the supervisor has answered, as if it had just come. -EPROTO when
+ * it cannot be right. */
+int loop_replay_init(struct fuse_session *session, const struct handover_init *init);
+
+struct loop;
+
+/* Starts a thread for each of the `n` devices; each first answers what its slot still holds. */
+int loop_start(struct fuse_session *session, struct handover *handover, const int *devices,
+	unsigned n, struct loop **ret);
+
+/* The i-th thread is late with its request: if it is the leader, another one becomes it. */
+void loop_pass_turn(struct loop *loop, unsigned i);

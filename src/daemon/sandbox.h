@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What the worker gives up before it looks at anything that a container can shape.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+/* Keeps CAP_SYS_PTRACE alone (namespace links and mountinfo of other users' processes), can gain
+ * nothing by execve(2), and cannot be traced or dumped by its peers unless `debug`. Before any
+ * thread is made. 0 or -errno. */
+int sandbox_enter(bool debug);

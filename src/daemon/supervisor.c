@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The main process: mounts, holds every descriptor of the connection, keeps a worker running, and
+ * takes all away when it is told to stop. It must not die, so it does as little as it can: one
+ * descriptor to wait on, no threads, no libfuse, no requests.
+ */
+#include "supervisor.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+
+#include "cleanup.h"
+#include "clock.h"
+#include "connection.h"
+#include "handover.h"
+#include "log.h"
+#include "pidfile.h"
+#include "worker.h"
+
+/* So many deaths within that time, and the next worker waits. */
+#define DEATHS 10u
+#define DEATHS_WITHIN_NS (10 * NS_PER_S)
+#define BACK_OFF_NS NS_PER_S
+#define KILLED_EARLY_NS (20 * NS_PER_MS)
+
+/* umount -f aborts the connection first and unmounts a moment later. */
+#define UNMOUNT_GRACE_NS (100 * NS_PER_MS)
+#define REAP_STEPS 100 /* of 10 ms */
+
+struct supervisor {
+	const struct options *options;
+	struct pidfile pidfile;
+	struct connection connection;
+	struct handover *handover;
+	int handover_fd;
+	int signals;
+	sigset_t old_mask;
+	pid_t worker;               /* 0: none runs */
+	uint32_t generation;        /* of workers, when it was started */
+	uint64_t worker_due_ns;     /* CLOCK_MONOTONIC: not before */
+	uint64_t deaths_ns[DEATHS]; /* a ring of the last ones */
+	unsigned n_deaths;
+	bool stopped;
+	int status; /* of the program, when stopped */
+};
+
+static void pause_ns(uint64_t ns)
+{
+	const struct timespec t = { (time_t)(ns / NS_PER_S), (long)(ns % NS_PER_S) };
+
+	nanosleep(&t, NULL);
+}
+
+static void stop(struct supervisor *s, int status)
+{
+	s->stopped = true;
+	s->status = status;
+}
+
+/* --- the worker ------------------------------------------------------------------------- */
+
+/* A worker may be told to end by anybody who may kill(2) it, alone: that is a restart. What a
+ * terminal sends to both is the supervisor's to answer. */
+static void child_signals(const struct supervisor *s)
+{
+	signal(SIGINT, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	signal(SIGUSR1, SIG_IGN);
+	signal(SIGUSR2, SIG_IGN);
+	sigprocmask(SIG_SETMASK, &s->old_mask, NULL);
+}
+
+_Noreturn static void child(struct supervisor *s, pid_t parent)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(WORKER_EXIT_CANNOT_START);
+	child_signals(s);
+	cleanup_close(&s->signals);
+	cleanup_close(&s->pidfile.fd);
+	cleanup_close(&s->handover_fd);
+	cleanup_close(&s->connection.device);
+	worker_run(s->options, s->handover, s->connection.clones, s->connection.n);
+}
+
+static void start_worker(struct supervisor *s)
+{
+	const pid_t parent = getpid();
+	pid_t pid;
+
+	s->generation = atomic_load(&s->handover->generation);
+	pid = fork();
+	if (pid == 0)
+		child(s, parent);
+	if (pid < 0) {
+		log_limited("fork", "cannot start a worker: %m: trying again every second");
+		s->worker_due_ns = clock_monotonic_ns() + BACK_OFF_NS;
+		return;
+	}
+	s->worker = pid;
+}
+
+/* Notes a death; when the next worker may start. */
+static uint64_t due_after_death(struct supervisor *s)
+{
+	const uint64_t now = clock_monotonic_ns();
+	uint64_t *oldest = &s->deaths_ns[s->n_deaths++ % DEATHS];
+	const bool often = s->n_deaths > DEATHS && now - *oldest < DEATHS_WITHIN_NS;
+
+	*oldest = now;
+	return often ? now + BACK_OFF_NS : now;
+}
+
+/* The connection has ended: nothing to serve if DIR was unmounted, else somebody aborted it. */
+static void disconnected(struct supervisor *s)
+{
+	const char *dir = s->options->dir;
+	int r;
+
+	pause_ns(UNMOUNT_GRACE_NS);
+	if (!connection_is_at(&s->connection, dir)) {
+		log_info("%s was unmounted: nothing is left to serve", dir);
+		stop(s, 0);
+		return;
+	}
+	log_error("the connection of %s was aborted (umount -f of one of its binds, or fusectl): "
+		  "mounting a fresh one",
+		dir);
+	connection_detach(&s->connection, dir);
+	connection_close(&s->connection);
+	handover_forget_connection(s->handover);
+	r = connection_open(s->options, &s->handover->init, &s->connection);
+	if (r < 0)
+		stop(s, 1);
+	s->worker_due_ns = due_after_death(s);
+}
+
+static void tell_death(const struct supervisor *s, int status)
+{
+	if (WIFSIGNALED(status))
+		log_limited("worker killed",
+			"worker %d was killed by signal %d (%s): starting "
+			"another, no request is lost",
+			s->worker, WTERMSIG(status), strsignal(WTERMSIG(status)));
+	else
+		log_limited("worker ended",
+			"worker %d ended with status %d: starting another, no request is lost",
+			s->worker, WEXITSTATUS(status));
+}
+
+/* When the next worker may start after `status`. Readers need not wait because somebody ends
+ * workers often; but one that is killed before it has served may be short of memory. */
+static uint64_t due_after(struct supervisor *s, int status)
+{
+	const bool told =
+		WIFSIGNALED(status) && (WTERMSIG(status) == SIGKILL || WTERMSIG(status) == SIGTERM);
+
+	if (!told)
+		return due_after_death(s);
+	if (atomic_load(&s->handover->generation) != s->generation)
+		return 0;
+	return clock_monotonic_ns() + KILLED_EARLY_NS;
+}
+
+static void reap(struct supervisor *s)
+{
+	int status;
+
+	if (s->worker == 0 || waitpid(s->worker, &status, WNOHANG) != s->worker)
+		return;
+	if (WIFEXITED(status) && WEXITSTATUS(status) == WORKER_EXIT_DISCONNECTED &&
+		connection_is_dead(&s->connection)) {
+		s->worker = 0;
+		disconnected(s);
+		return;
+	}
+	tell_death(s, status);
+	s->worker = 0;
+	s->worker_due_ns = due_after(s, status);
+}
+
+/* A thread that the kernel holds cannot be reaped; our own end must not wait for it. */
+static void end_worker(struct supervisor *s)
+{
+	if (s->worker == 0)
+		return;
+	kill(s->worker, SIGKILL);
+	for (int i = 0; i < REAP_STEPS && waitpid(s->worker, NULL, WNOHANG) == 0; i++)
+		pause_ns(10 * NS_PER_MS);
+	s->worker = 0;
+}
+
+/* --- signals ---------------------------------------------------------------------------- */
+
+static int open_signals(struct supervisor *s)
+{
+	static const int waited_for[] = { SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2 };
+	struct sigaction hangup;
+	sigset_t mask;
+
+	/* Not for us, but for whoever reads our standard error and goes away. */
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGCHLD, SIG_DFL);
+	sigemptyset(&mask);
+	for (size_t i = 0; i < countof(waited_for); i++)
+		sigaddset(&mask, waited_for[i]);
+	/* nohup(1) has it ignored, and means it. */
+	if (sigaction(SIGHUP, NULL, &hangup) == 0 && hangup.sa_handler == SIG_IGN)
+		sigdelset(&mask, SIGHUP);
+	if (sigprocmask(SIG_BLOCK, &mask, &s->old_mask) < 0)
+		return -errno;
+	s->signals = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
+	return s->signals < 0 ? -errno : 0;
+}
+
+static void take_signal(struct supervisor *s, uint32_t number)
+{
+	switch (number) {
+	case SIGCHLD:
+		reap(s);
+		break;
+	case SIGTERM:
+	case SIGINT:
+	case SIGHUP:
+		log_info("stopped by signal %u (%s)", number, strsignal((int)number));
+		stop(s, 0);
+		break;
+	default:
+		log_info("signal %u (%s) has no effect", number, strsignal((int)number));
+		break;
+	}
+}
+
+static int poll_timeout(const struct supervisor *s)
+{
+	const uint64_t now = clock_monotonic_ns();
+
+	if (s->worker != 0)
+		return -1;
+	return s->worker_due_ns <= now ? 0 : (int)((s->worker_due_ns - now) / NS_PER_MS) + 1;
+}
+
+static void serve(struct supervisor *s)
+{
+	while (!s->stopped) {
+		struct pollfd p = { .fd = s->signals, .events = POLLIN };
+		struct signalfd_siginfo info;
+
+		if (s->worker == 0 && s->worker_due_ns <= clock_monotonic_ns())
+			start_worker(s);
+		if (poll(&p, 1, poll_timeout(s)) <= 0)
+			continue;
+		while (!s->stopped && read(s->signals, &info, sizeof(info)) == sizeof(info))
+			take_signal(s, info.ssi_signo);
+	}
+}
+
+/* --- start and end ---------------------------------------------------------------------- */
+
+static int lock_pidfile(struct supervisor *s)
+{
+	const char *path = s->options->pidfile;
+	pid_t holder;
+	int r = pidfile_lock(path, &s->pidfile, &holder);
+
+	if (r == -EBUSY)
+		log_error("another lxcfs (pid %d) holds %s: stop it, or give this one a --pidfile "
+			  "and a DIR of its own",
+			holder, path);
+	else if (r < 0)
+		log_error("cannot open the pidfile %s: %s: name another with --pidfile", path,
+			strerror(-r));
+	return r;
+}
+
+static int start(struct supervisor *s)
+{
+	int r;
+
+	if (geteuid() != 0) {
+		log_error("cannot mount as a plain user: start it as root");
+		return -EPERM;
+	}
+	r = lock_pidfile(s);
+	if (r == 0)
+		r = connection_prepare(s->options->dir);
+	if (r < 0)
+		return r;
+	r = open_signals(s);
+	if (r == 0)
+		r = handover_new(&s->handover_fd, &s->handover);
+	if (r < 0) {
+		log_error("cannot start: %s: is memory or the number of files limited?",
+			strerror(-r));
+		return r;
+	}
+	r = connection_open(s->options, &s->handover->init, &s->connection);
+	if (r < 0)
+		return r;
+	r = pidfile_write(&s->pidfile);
+	if (r < 0)
+		log_error("cannot write the pidfile %s: %s: free space there, or name another with "
+			  "--pidfile",
+			s->options->pidfile, strerror(-r));
+	return r;
+}
+
+/* Before the worker ends: what is under way is still answered, and nothing new comes. */
+static void take_away(struct supervisor *s)
+{
+	connection_detach(&s->connection, s->options->dir);
+	end_worker(s);
+	connection_close(&s->connection);
+	handover_free(s->handover);
+	cleanup_close(&s->handover_fd);
+	cleanup_close(&s->signals);
+	pidfile_remove(&s->pidfile);
+}
+
+int supervisor_run(const struct options *options)
+{
+	struct supervisor s = { .options = options,
+		.pidfile = PIDFILE_NONE,
+		.connection = CONNECTION_NONE,
+		.handover_fd = -1,
+		.signals = -1 };
+
+	log_set_debug(options->debug);
+	if (start(&s) < 0)
+		stop(&s, 1);
+	serve(&s);
+	take_away(&s);
+	return s.status;
+}

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The handler of fatal signals, and the watch on requests that take too long.
+ */
+#include "watch.h"
+
+#include <linux/fuse.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "clock.h"
+#include "log.h"
+#include "loop.h"
+
+#define TICK_NS (10 * NS_PER_MS)
+#define TICKS_PER_S (NS_PER_S / TICK_NS)
+#define STACK (64u << 10) /* the least that any CPU's register file needs is a few times less */
+
+/* --- signals ---------------------------------------------------------------------------- */
+
+static _Alignas(SLAB_PAGE) uint8_t stacks[HANDOVER_SLOTS][STACK];
+
+/* Ours: the CPU's faults, abort(3) and seccomp. kill(2) from outside blames no request. */
+static bool is_own_fault(const siginfo_t *info)
+{
+	return info->si_code > 0 || info->si_pid == getpid();
+}
+
+static void on_fatal_signal(int number, siginfo_t *info, void *context)
+{
+	struct handover_slot *slot = handover_my_slot();
+
+	(void)context;
+	if (slot && handover_slot_length(slot) != 0 && is_own_fault(info))
+		atomic_fetch_add(&slot->crashes, 1);
+	/* SA_RESETHAND: this one, delivered when the handler returns, ends the process. */
+	raise(number);
+}
+
+void watch_install(void)
+{
+	static const int fatal[] = { SIGSEGV, SIGBUS, SIGABRT, SIGILL, SIGFPE, SIGSYS };
+	struct sigaction action = { .sa_sigaction = on_fatal_signal,
+		.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESETHAND };
+
+	sigemptyset(&action.sa_mask);
+	for (size_t i = 0; i < countof(fatal); i++)
+		sigaction(fatal[i], &action, NULL);
+}
+
+void watch_thread(unsigned n)
+{
+	const stack_t stack = { .ss_sp = stacks[n], .ss_size = STACK };
+
+	sigaltstack(&stack, NULL);
+}
+
+/* --- time ------------------------------------------------------------------------------- */
+
+static sem_t wake;
+static _Atomic bool asleep;
+
+void watch_begin(struct handover_slot *slot)
+{
+	/* Sequentially consistent against watch_run()'s "asleep, then look at the slots". */
+	atomic_store(&slot->since_ns, clock_monotonic_ns());
+	if (atomic_load(&asleep) && atomic_exchange(&asleep, false))
+		sem_post(&wake);
+}
+
+static bool is_any_busy(const struct handover *h, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (atomic_load(&h->slots[i].since_ns) != 0)
+			return true;
+	return false;
+}
+
+static void wait_for_work(const struct handover *h, unsigned n)
+{
+	atomic_store(&asleep, true);
+	if (is_any_busy(h, n) && atomic_exchange(&asleep, false))
+		return;
+	/* Somebody else cleared `asleep`: the post is there, or comes. */
+	while (sem_wait(&wake) < 0)
+		continue;
+}
+
+static void tell_stuck(const struct handover_slot *slot, unsigned limit_s)
+{
+	struct fuse_in_header header;
+
+	memcpy(&header, slot->request, sizeof(header));
+	log_error("a request (opcode %u, node %llu, from pid %u) is not answered after %u s: "
+		  "starting another worker",
+		header.opcode, (unsigned long long)header.nodeid, header.pid, limit_s);
+}
+
+/* How often in a row each slot was seen busy with the same request. Ticks are counted, not time: a
+ * worker that was stopped and continued has old requests and nothing wrong. */
+struct sightings {
+	uint64_t since_ns;
+	unsigned ticks;
+};
+
+static void look(struct sightings *seen, const struct handover_slot *slot)
+{
+	const uint64_t since = atomic_load(&slot->since_ns);
+
+	if (since != 0 && since == seen->since_ns)
+		seen->ticks++;
+	else
+		*seen = (struct sightings){ since, 0 };
+}
+
+void watch_run(struct handover *handover, struct loop *loop, unsigned n, unsigned limit_s)
+{
+	const struct timespec tick = { 0, (long)TICK_NS };
+	struct sightings seen[HANDOVER_SLOTS] = { 0 };
+	bool stuck = false;
+
+	sem_init(&wake, 0, 0);
+	while (!stuck) {
+		if (!is_any_busy(handover, n))
+			wait_for_work(handover, n);
+		nanosleep(&tick, NULL);
+		for (unsigned i = 0; i < n; i++) {
+			struct handover_slot *slot = &handover->slots[i];
+
+			look(&seen[i], slot);
+			if (seen[i].ticks > 0)
+				loop_pass_turn(loop, i);
+			if (seen[i].ticks < limit_s * TICKS_PER_S)
+				continue;
+			tell_stuck(slot, limit_s);
+			atomic_fetch_add(&slot->crashes, 1);
+			stuck = true;
+		}
+	}
+	abort();
+}

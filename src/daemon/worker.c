@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Puts the parts together: the machine, the containers, the file system, the session, and the
+ * threads around it. Nothing is ever taken apart again: the process ends as a whole.
+ */
+#include "worker.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "account.h"
+#include "cgroup.h"
+#include "container.h"
+#include "fs.h"
+#include "host.h"
+#include "log.h"
+#include "loop.h"
+#include "parse.h"
+#include "root.h"
+#include "sandbox.h"
+#include "slab.h"
+#include "watch.h"
+
+#define CGROUP_FILES_MAX 1024u
+#define RECORDS_MAX 65536u
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED true
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED true
+#endif
+#endif
+#ifndef SANITIZED
+#define SANITIZED false
+#endif
+
+/* Everything that a request may need, for the life of the process. */
+struct worker {
+	const struct options *options;
+	struct handover *handover;
+	struct root root;
+	struct cgroup_layout *layout;
+	struct cgroup_tree *tree;
+	struct host *host;
+	struct slab *slab;
+	struct account_store *accounts;
+	struct container_cache *containers;
+	struct fs *fs;
+	struct fuse_session *session;
+	struct loop *loop;
+};
+
+/* Of the descriptors that we may have, a quarter each for records (two in each), cgroup files and
+ * triggers; the rest is for everything else. */
+static unsigned descriptor_share(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return 256;
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+		log_info("cannot use all descriptors that are allowed: %m");
+	return (unsigned)min_u64(limit.rlim_max / 4, 2 * RECORDS_MAX);
+}
+
+static int look_at_machine(struct worker *w, unsigned share)
+{
+	int r = root_open("/", &w->root);
+
+	if (r == 0)
+		r = cgroup_layout_new(&w->root, &w->layout);
+	if (r == 0)
+		r = cgroup_tree_new(
+			w->layout, (unsigned)min_u64(share, CGROUP_FILES_MAX), &w->tree);
+	if (r == 0)
+		r = host_new(&w->root, &w->host);
+	return r;
+}
+
+static int take_over(struct worker *w, unsigned share)
+{
+	struct handover *h = w->handover;
+	struct container_config containers = {
+		.root = &w->root, .tree = w->tree, .layout = w->layout, .max_records = share / 2
+	};
+	struct fs_config fs = { .options = w->options,
+		.root = &w->root,
+		.host = w->host,
+		.layout = w->layout,
+		.handover = h };
+	int r = slab_new(h->pages, h->links, HANDOVER_PAGES, &w->slab);
+
+	if (r == 0)
+		r = account_store_new(h->accounts, HANDOVER_ACCOUNTS, w->slab, &w->accounts);
+	if (r < 0)
+		return r;
+	containers.accounts = w->accounts;
+	r = container_cache_new(&containers, &w->containers);
+	if (r < 0)
+		return r;
+	fs.containers = w->containers;
+	fs.accounts = w->accounts;
+	fs.slab = w->slab;
+	return fs_new(&fs, &w->fs);
+}
+
+static int open_session(struct worker *w, int device)
+{
+	char name[] = "lxcfs", debug[] = "-odebug";
+	char *argv[] = { name, debug, NULL };
+	struct fuse_args args = FUSE_ARGS_INIT(w->options->debug ? 2 : 1, argv);
+	int r;
+
+	w->session = fuse_session_new(&args, &fs_operations, sizeof(fs_operations), w->fs);
+	fuse_opt_free_args(&args);
+	if (!w->session)
+		return -ENOMEM;
+	r = fuse_session_custom_io(w->session, &loop_io, device);
+	return r < 0 ? r : loop_replay_init(w->session, &w->handover->init);
+}
+
+static int start(struct worker *w, const int *devices, unsigned n)
+{
+	const unsigned share = descriptor_share();
+	int r = sandbox_enter(w->options->debug);
+
+	if (r == 0)
+		r = look_at_machine(w, share);
+	if (r == 0)
+		r = take_over(w, share);
+	if (r == 0)
+		r = open_session(w, devices[0]);
+	if (r == 0)
+		r = loop_start(w->session, w->handover, devices, n, &w->loop);
+	return r;
+}
+
+void worker_run(
+	const struct options *options, struct handover *handover, const int *devices, unsigned n)
+{
+	struct worker w = { .options = options, .handover = handover, .root = ROOT_NONE };
+	const bool patient = options->debug || SANITIZED;
+	int r;
+
+	watch_install();
+	r = start(&w, devices, n);
+	if (r < 0) {
+		log_error("the worker cannot start: %s: trying again", strerror(-r));
+		_exit(WORKER_EXIT_CANNOT_START);
+	}
+	watch_run(handover, w.loop, n, patient ? WATCH_LIMIT_PATIENT_S : WATCH_LIMIT_S);
+}

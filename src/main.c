@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Parses the command line and does what it asks for.
+ */
+#include <stdio.h>
+
+#include "options.h"
+#include "supervisor.h"
+#include "view.h"
+
+static int list_files(void)
+{
+	for (size_t i = 0; i < view_count; i++)
+		if (view_registry[i].kind == VIEW_FILE)
+			puts(view_registry[i].path);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	static struct options options;
+	int r = options_parse(argc, argv, &options, stderr);
+
+	if (r != 0)
+		return r;
+	switch (options.action) {
+	case OPTIONS_HELP:
+		options_usage(stdout);
+		return 0;
+	case OPTIONS_VERSION:
+		puts(LXCFS_VERSION);
+		return 0;
+	case OPTIONS_LIST_FILES:
+		return list_files();
+	case OPTIONS_SERVE:
+		break;
+	}
+	return supervisor_run(&options);
+}
