@@ -123,6 +123,9 @@ void connection_detach(const struct connection *c, const char *dir)
 #define MINOR_LEAST 23u /* Linux 3.15: the answer got its present length */
 #define MAX_WRITE 4096u /* so that a request fits HANDOVER_REQUEST */
 #define MAX_PAGES 256u  /* the kernel's own ceiling */
+/* RELEASE is sent in the background, and readers that do not wait for it must not outrun it: with
+ * the default of 12, 64 readers have thousands of closed files waiting. */
+#define MAX_BACKGROUND 4096u
 
 struct init_request {
 	struct fuse_in_header header;
@@ -153,6 +156,8 @@ static void fill_reply(const struct init_request *q, struct init_reply *ret)
 		.out = { .major = FUSE_KERNEL_VERSION,
 			.minor = q->in.minor < MINOR ? q->in.minor : MINOR,
 			.max_readahead = q->in.max_readahead,
+			.max_background = MAX_BACKGROUND,
+			.congestion_threshold = MAX_BACKGROUND / 4 * 3,
 			.flags = q->in.flags & WANTED_FLAGS,
 			.max_write = MAX_WRITE,
 			.time_gran = 1,
