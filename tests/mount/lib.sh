@@ -206,11 +206,25 @@ is_v2() { [ -z "${CG_V1[memory]-}" ]; }
 # The directory of our cgroup $2 in the hierarchy that has the controller $1.
 cgdir() { echo "${CG_V1[$1]-$CG_V2}/$CG_PARENT${2:+/$2}"; }
 
+enabled_at_root=() # of the v2 hierarchy, by us
+
 enable_controllers() { # DIRECTORY, of the v2 hierarchy
 	local controller
 
-	for controller in $(cat "$1/cgroup.controllers"); do
-		echo "+$controller" >"$1/cgroup.subtree_control" 2>/dev/null
+	for controller in cpu cpuset io memory pids; do
+		grep -qw $controller "$1/cgroup.controllers" || continue
+		grep -qw $controller "$1/cgroup.subtree_control" && continue
+		# fails where the directory has processes of its own
+		echo "+$controller" 2>/dev/null >"$1/cgroup.subtree_control" || continue
+		[ "$1" != "$CG_V2" ] || enabled_at_root+=("$controller")
+	done
+}
+
+disable_controllers() {
+	local controller
+
+	for controller in ${enabled_at_root[@]+"${enabled_at_root[@]}"}; do
+		echo "-$controller" 2>/dev/null >"$CG_V2/cgroup.subtree_control"
 	done
 }
 
@@ -552,6 +566,7 @@ cleanup() {
 	done
 	stop_daemon
 	remove_cgroup ""
+	disable_controllers
 	unmount_all "$MNT"
 	if [ "$tests_planned" -ne "$tests_run" ]; then
 		diag "$tests_planned tests planned, $tests_run run"

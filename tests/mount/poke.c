@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -120,6 +121,50 @@ static int poke_pread(char **args)
 		fprintf(stderr, "poke: bytes after the end\n");
 		return 1;
 	}
+	return 0;
+}
+
+/* chunk BYTES PATH: read in such pieces, the text is what the same snapshot gives in one. */
+static int poke_chunk(char **args)
+{
+	int fd = open_or_die(args[1]);
+	size_t length = read_all(fd, content, strtoul(args[0], NULL, 0));
+	ssize_t rest = pread(fd, second, MOST, 1);
+
+	if (length == 0 || rest != (ssize_t)length - 1 || memcmp(content + 1, second, length - 1)) {
+		fprintf(stderr, "poke: %s: %zu bytes in pieces, %zd whole\n", args[1], length,
+			rest + 1);
+		return 1;
+	}
+	return 0;
+}
+
+/* half PATH: some bytes, then after a line on standard input the rest of that handle. */
+static int poke_half(char **args)
+{
+	int fd = open_or_die(args[0]);
+	char line[16];
+
+	if (read(fd, content, 40) != 40)
+		die("first 40 bytes");
+	put(content, 40);
+	if (!fgets(line, sizeof(line), stdin))
+		return 1;
+	put(content, read_all(fd, content, 65536));
+	return 0;
+}
+
+/* poll PATH: what poll(2) says at once. */
+static int poke_poll(char **args)
+{
+	struct pollfd p = { .fd = open_or_die(args[0]),
+		.events = POLLIN | POLLPRI | POLLRDNORM | POLLOUT };
+
+	if (poll(&p, 1, 5000) < 0)
+		die("poll");
+	printf("%s%s%s%s\n", p.revents & POLLIN ? "IN " : "",
+		p.revents & POLLRDNORM ? "RDNORM " : "", p.revents & POLLPRI ? "PRI " : "",
+		p.revents & POLLERR ? "ERR " : "");
 	return 0;
 }
 
@@ -374,6 +419,30 @@ static int poke_burn(char **args)
 	return 0;
 }
 
+/* sample SECONDS COUNT PATH: the file, freshly opened, COUNT times that far apart, each after a
+ * line
+ * "== milliseconds-of-CLOCK_BOOTTIME". */
+static int poke_sample(char **args)
+{
+	struct timespec pause, now;
+	size_t length;
+	int fd;
+
+	pause.tv_sec = (time_t)strtod(args[0], NULL);
+	pause.tv_nsec = (long)((strtod(args[0], NULL) - (double)pause.tv_sec) * 1e9);
+	for (long i = atol(args[1]); i > 0; i--) {
+		clock_gettime(CLOCK_BOOTTIME, &now);
+		fd = open_or_die(args[2]);
+		length = read_all(fd, content, 65536);
+		close(fd);
+		printf("== %lld\n", (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000);
+		put(content, length);
+		if (i > 1)
+			nanosleep(&pause, NULL);
+	}
+	return 0;
+}
+
 static const struct command {
 	const char *name;
 	int args;
@@ -383,9 +452,13 @@ static const struct command {
 	{ "read", 2, poke_read },
 	{ "again", 1, poke_again },
 	{ "pread", 1, poke_pread },
+	{ "chunk", 2, poke_chunk },
+	{ "half", 1, poke_half },
+	{ "poll", 1, poke_poll },
 	{ "getfd", 2, poke_getfd },
 	{ "try", 1, poke_try },
 	{ "loop", 3, poke_loop },
+	{ "sample", 3, poke_sample },
 	{ "times", 2, poke_times },
 	{ "hold", 2, poke_hold },
 	{ "burn", 1, poke_burn },
