@@ -188,6 +188,7 @@ struct asking {
 	struct question *q;
 	struct life *life;     /* NULL in the daemon's own pid namespace */
 	struct life_seen seen; /* of its init */
+	struct life *cgroup;   /* there: the life of what it turned out to be */
 	struct owner *owner;
 	struct container *parent; /* the container around; NULL: the host */
 	bool is_short;            /* the rules are evaluated on init */
@@ -199,6 +200,7 @@ static void asking_end(struct asking *a)
 	container_unref(a->parent);
 	owner_put(a->c, a->owner);
 	life_put(a->c, a->life);
+	life_put(a->c, a->cgroup);
 }
 
 static int ask_life(struct asking *a)
@@ -394,23 +396,18 @@ static void free_set(struct cgroup_set **set)
 static int record_of(struct asking *a, struct rules_result *rules, struct container **ret)
 {
 	__attribute__((cleanup(free_set))) struct cgroup_set *set = NULL;
-	struct life *life = a->life;
 	int r = cgroup_set_new(a->c->config.tree, &rules->paths, &set);
 
 	if (r < 0)
 		return r == -ENOENT ? -EAGAIN : r;
-	if (!life && cgroup_set_is_root(set)) {
+	if (a->life)
+		return record_of_life(a, a->life, rules, &set, ret);
+	if (cgroup_set_is_root(set)) {
 		*ret = container_host(a->c);
 		return 0;
 	}
-	if (life)
-		return record_of_life(a, life, rules, &set, ret);
-	r = life_of_cgroup(a->c, set, &rules->paths, a->tid, a->owner, &life);
-	if (r == 0) {
-		r = record_of_life(a, life, rules, &set, ret);
-		life_put(a->c, life);
-	}
-	return r;
+	r = life_of_cgroup(a->c, set, &rules->paths, a->tid, a->owner, &a->cgroup);
+	return r == 0 ? record_of_life(a, a->cgroup, rules, &set, ret) : r;
 }
 
 static int answer(struct asking *a, struct container **ret)

@@ -315,7 +315,7 @@ int keys_store(struct container_cache *c, const struct caller_key *k, const stru
 	if (!fresh)
 		return -ENOMEM;
 	pthread_mutex_lock(&c->lock);
-	if (life->dead) {
+	if (life->dead || !life->live) {
 		pthread_mutex_unlock(&c->lock);
 		caller_key_free(&fresh->key);
 		free(fresh);
