@@ -29,12 +29,21 @@ void cputime_state_cpu(const struct cputime_state *s, size_t i, struct cputime_s
 	memcpy(ret, s->cpus + i * sizeof(*ret), sizeof(*ret));
 }
 
+static bool owed_good(const struct cputime_state_head *h)
+{
+	for (unsigned c = 0; c < CPUTIME_BUSY; c++)
+		if (h->owed[c] > CPUTIME_OWED_MAX || h->owed[c] < -CPUTIME_OWED_MAX)
+			return false;
+	return true;
+}
+
 static bool head_good(const struct cputime_state_head *h, size_t n, unsigned user_hz)
 {
 	return h->magic == MAGIC && h->version == VERSION && h->user_hz == user_hz &&
 		h->n_cpus <= CPUMASK_MAX &&
 		n == sizeof(*h) + h->n_cpus * sizeof(struct cputime_state_cpu) &&
-		h->start_ns <= h->now_ns && cputime_busy_sum(&h->carry) <= CARRY_MAX;
+		h->start_ns <= h->now_ns && cputime_busy_sum(&h->carry) <= CARRY_MAX &&
+		owed_good(h);
 }
 
 static bool column_good(uint64_t ns, uint64_t ticks, unsigned user_hz)

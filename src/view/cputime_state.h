@@ -14,6 +14,9 @@
 
 #define CPUTIME_BUSY ((unsigned)CPUTIME_IDLE) /* the columns before idle */
 
+/* Of `owed`, either way: so that no sum of them wraps. */
+#define CPUTIME_OWED_MAX (INT64_C(1) << 60)
+
 /* Nanoseconds of busy time, by column. */
 struct cputime_busy {
 	uint64_t ns[CPUTIME_IDLE];
@@ -35,9 +38,11 @@ struct cputime_state_head {
 	uint32_t reserved;
 	uint64_t start_ns, now_ns;
 	uint64_t processes;
-	uint64_t usage;            /* the cgroup's counter at the last sample (SOURCE_SUM) */
-	struct cputime_busy held;  /* the largest seen of the cgroup's columns */
-	struct cputime_busy carry; /* busy time of no CPU in particular, not shown yet */
+	uint64_t usage;             /* the cgroup's counter at the last sample (SOURCE_SUM) */
+	struct cputime_busy last;   /* the cgroup's columns at the last sample */
+	int64_t owed[CPUTIME_IDLE]; /* what they have gained and was not credited to them yet; below
+				       0: was credited too soon (SOURCE_SUM) */
+	struct cputime_busy carry;  /* busy time of no CPU in particular, not shown yet */
 };
 
 struct cputime_state_cpu {

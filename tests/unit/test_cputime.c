@@ -292,6 +292,23 @@ START_TEST(of_an_earlier_init_that_lived_on_only_what_is_certain_is_taken_off)
 }
 END_TEST
 
+START_TEST(of_v1_too_only_what_is_certain_is_taken_off_each_cpu)
+{
+	use_on(0, 58 * S, 0);
+	use_on(1, 1 * S, 0);
+	pass(100 * S);
+	use_on(0, 2 * S, 0);
+	pass(2 * S);
+	look();
+	succeed(w.now_ns - 2 * S);
+	use_on(0, 3 * S, 0);
+	pass(8 * S);
+	look();
+	shows(0, 500, 0, 0, 500);
+	shows(1, 100, 0, 0, 900);
+}
+END_TEST
+
 START_TEST(another_hierarchys_predecessor_says_nothing)
 {
 	use(50 * S, 0);
@@ -303,6 +320,24 @@ START_TEST(another_hierarchys_predecessor_says_nothing)
 	pass(100 * S);
 	look();
 	shows(0, 200, 0, 0, 9800);
+}
+END_TEST
+
+START_TEST(a_reset_in_v2_neither_repeats_nor_freezes_the_columns)
+{
+	set_cpus("0");
+	look();
+	use(5 * S, 5 * S);
+	pass(20 * S);
+	look();
+	w.usage.usage = w.usage.user = w.usage.system = 0;
+	pass(1 * S);
+	look();
+	shows(0, 500, 0, 500, 1100);
+	use(250 * MS, 750 * MS);
+	pass(1 * S);
+	look();
+	shows(0, 525, 0, 575, 1100);
 }
 END_TEST
 
@@ -529,6 +564,30 @@ START_TEST(nice_is_taken_off_user_and_neither_goes_back)
 }
 END_TEST
 
+START_TEST(nice_that_runs_far_ahead_is_paid_back_in_the_end)
+{
+	set_cpus("0");
+	look();
+	use(10 * S, 0);
+	pass(10 * S);
+	look();
+	shows(0, 1000, 0, 0, 0);
+	w.usage.nice = 5 * S; /* user without nice: 10 s, now 6 s */
+	use(1 * S, 0);
+	pass(10 * S);
+	look();
+	shows(0, 1000, 100, 0, 900);
+	use(1 * S, 1 * S); /* nice is owed 4 s, system 1 s, and there are 2 s */
+	pass(10 * S);
+	look();
+	shows(0, 1000, 260, 40, 1700);
+	use(8 * S, 0);
+	pass(10 * S);
+	look();
+	shows(0, 1500, 500, 100, 1900); /* cpu.stat's own columns: 15 s, 5 s, 1 s */
+}
+END_TEST
+
 /* --- what can go wrong ------------------------------------------------------------------- */
 
 START_TEST(two_reads_at_the_same_time_lose_nothing)
@@ -645,12 +704,11 @@ START_TEST(a_new_cpu_on_v2_is_not_weighed_by_the_hosts_whole_past)
 	host_busy(0, 100);
 	pass(1 * S);
 	look();
-	use(1 * S, 0);
-	host_busy(0, 100);
-	pass(1 * S);
+	use(50 * MS, 0); /* before the host's next tick */
+	pass(50 * MS);
 	look();
-	shows(0, 100, 0, 0, 100);
-	shows(2, 0, 0, 0, 100);
+	shows(0, 5, 0, 0, 100);
+	shows(2, 0, 0, 0, 5);
 }
 END_TEST
 
@@ -1035,6 +1093,7 @@ static TCase *v1(void)
 	tcase_add_test(c, usage_of_a_v1_cpu_beyond_the_age_is_not_moved_to_others);
 	tcase_add_test(c, v1_usage_on_cpus_outside_the_cpuset_is_shown_on_those_inside);
 	tcase_add_test(c, v1_usage_of_an_earlier_init_is_not_shown);
+	tcase_add_test(c, of_v1_too_only_what_is_certain_is_taken_off_each_cpu);
 	tcase_add_test(c, v1_intervals_are_exact_for_each_cpu);
 	tcase_add_test(c, v1_usage_is_split_as_that_cpus_own_samples_then_the_cgroups);
 	tcase_add_test(c, a_v1_cpu_that_is_credited_late_shows_it_in_the_next_interval);
@@ -1062,6 +1121,8 @@ static TCase *v2(void)
 	tcase_add_test(c, a_host_without_that_cpu_still_gets_its_usage_spread);
 	tcase_add_test(c, v2_carries_a_second_for_each_cpu_and_drops_the_rest);
 	tcase_add_test(c, nice_is_taken_off_user_and_neither_goes_back);
+	tcase_add_test(c, nice_that_runs_far_ahead_is_paid_back_in_the_end);
+	tcase_add_test(c, a_reset_in_v2_neither_repeats_nor_freezes_the_columns);
 	tcase_add_test(c, two_reads_at_the_same_time_lose_nothing);
 	tcase_add_test(c, a_late_reader_with_an_older_sample_changes_nothing);
 	tcase_add_test(c, a_new_cpu_on_v2_is_not_weighed_by_the_hosts_whole_past);
