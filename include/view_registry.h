@@ -24,10 +24,10 @@
 		"the processors the container may use")                                            \
 	FILE(17, "proc/meminfo", 0444, CGROUP_BIT(CGROUP_MEMORY), false, view_meminfo,             \
 		"memory the container may use, and what it uses")                                  \
-	FILE(18, "proc/stat", 0444, CGROUP_BIT(CGROUP_CPUACCT), false, view_stat,                  \
-		"CPU time of the container")                                                       \
-	FILE(19, "proc/uptime", 0444, CGROUP_BIT(CGROUP_CPUACCT), true, view_uptime,               \
-		"the age of the container, and its idle time")                                     \
+	FILE(18, "proc/stat", 0444, VIEW_NEEDS_CPUS | CGROUP_BIT(CGROUP_CPUACCT), false,           \
+		view_stat, "CPU time of the container")                                            \
+	FILE(19, "proc/uptime", 0444, VIEW_NEEDS_CPUS | CGROUP_BIT(CGROUP_CPUACCT), true,          \
+		view_uptime, "the age of the container, and its idle time")                        \
 	FILE(20, "proc/swaps", 0444, CGROUP_BIT(CGROUP_MEMORY), false, view_swaps,                 \
 		"swap the container may use, as one device")                                       \
 	FILE(21, "proc/diskstats", 0444, CGROUP_BIT(CGROUP_IO), false, view_diskstats,             \
