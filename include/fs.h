@@ -33,6 +33,10 @@ struct fs;
 int fs_new(const struct fs_config *config, struct fs **ret);
 void fs_free(struct fs *fs);
 
+/* Tells the session that notifications are sent through, before the first request. Without one,
+ * sendfile(2) of a file says "empty" on Linux 6.5 and later. */
+void fs_attach(struct fs *fs, struct fuse_session *session);
+
 /* Every operation, none left out: what libfuse has no function for it answers with ENOSYS, and the
  * kernel latches that for the connection's life. The session's userdata is the struct fs. */
 extern const struct fuse_lowlevel_ops fs_operations;

@@ -63,12 +63,19 @@ int fs_new(const struct fs_config *config, struct fs **ret)
 		e = handles_new(config->handover, config->slab, &fs->handles);
 	if (e == 0)
 		e = attr_init(fs);
+	if (e == 0)
+		e = splice_init(fs);
 	if (e < 0) {
 		fs_free(fs);
 		return e;
 	}
 	*ret = fs;
 	return 0;
+}
+
+void fs_attach(struct fs *fs, struct fuse_session *session)
+{
+	fs->session = session;
 }
 
 void fs_free(struct fs *fs)
@@ -84,5 +91,6 @@ void fs_free(struct fs *fs)
 	handles_free(fs->handles);
 	tree_free(fs->tree);
 	free(fs->registered);
+	free(fs->sized);
 	free(fs);
 }

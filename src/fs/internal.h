@@ -19,6 +19,8 @@ struct fs {
 	struct stat *registered; /* attributes of the registry's entries, in its order */
 	pthread_key_t scratch;
 	unsigned user_hz;
+	struct fuse_session *session; /* for notifications; NULL before fs_attach() */
+	_Atomic uint64_t *sized;      /* splice.c: bits; NULL where it has nothing to do */
 };
 
 /* --- fs.c -------------------------------------------------------------------------------- */
@@ -43,6 +45,20 @@ int attr_node(struct fs *fs, const struct node *node, struct stat *ret, double *
 
 /* What a LOOKUP of `name` answers. -ENOENT; -ENOTDIR; -errno. */
 int attr_lookup(struct fs *fs, uint64_t parent, struct slice name, struct fuse_entry_param *ret);
+
+/* --- splice.c ---------------------------------------------------------------------------- */
+
+/* 0 or -ENOMEM. */
+int splice_init(struct fs *fs);
+
+/* True when READs for the page cache (which have no lock owner) are to be refused. */
+bool splice_guarded(const struct fs *fs);
+
+/* Before the reply to an OPEN of a file. */
+void splice_opening(struct fs *fs, uint64_t number);
+
+/* Before any reply that holds a file's attributes. */
+void splice_replying(struct fs *fs, uint64_t number);
 
 /* --- content.c --------------------------------------------------------------------------- */
 

@@ -125,6 +125,7 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		fuse_reply_err(req, EACCES);
 		return;
 	}
+	splice_opening(fuse_req_userdata(req), ino);
 	fi->direct_io = 1; /* st_size is 0, and each reader has a text of its own */
 	fi->noflush = 1;
 	fi->keep_cache = 0;
@@ -194,6 +195,12 @@ static int check_handle(struct fs *fs, uint64_t fh, uint64_t number, enum handov
 	return handles_is(fs->handles, fh, &info) ? 0 : -ESTALE;
 }
 
+/* What reads without a lock owner is no process but the page cache, which all containers share. */
+static bool for_page_cache(const struct fs *fs, const struct fuse_file_info *fi)
+{
+	return splice_guarded(fs) && fi->lock_owner == 0;
+}
+
 void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
 {
 	struct fs *fs = fuse_req_userdata(req);
@@ -201,7 +208,7 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse
 	struct slice piece;
 	int e = s ? check_handle(fs, fi->fh, ino, HANDOVER_HANDLE_FILE) : -ENOMEM;
 
-	if (e == 0 && off < 0)
+	if (e == 0 && (off < 0 || for_page_cache(fs, fi)))
 		e = -EINVAL;
 	if (e == 0)
 		e = snapshot_range(fs, fi->fh, ino, (struct range){ (size_t)off, size },
@@ -227,6 +234,8 @@ static void entry_plus(
 	if (tree_node(fs->tree, entry->number, &node) < 0 ||
 		attr_node(fs, &node, &ret->attr, &ret->attr_timeout) < 0)
 		return;
+	if (entry->type == DT_REG)
+		splice_replying(fs, entry->number);
 	ret->ino = entry->number;
 	ret->entry_timeout = ret->attr_timeout;
 }

@@ -5,6 +5,7 @@
  */
 #include "internal.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
@@ -30,9 +31,12 @@ static void op_destroy(void *userdata)
  * would keep that one. */
 static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
+	struct fs *fs = fuse_req_userdata(req);
 	struct fuse_entry_param entry;
-	int e = attr_lookup(fuse_req_userdata(req), parent, slice_str(name), &entry);
+	int e = attr_lookup(fs, parent, slice_str(name), &entry);
 
+	if (e == 0 && S_ISREG(entry.attr.st_mode))
+		splice_replying(fs, entry.ino);
 	if (e < 0)
 		fuse_reply_err(req, -e);
 	else
@@ -54,6 +58,13 @@ static void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_dat
 	fuse_reply_none(req);
 }
 
+/* Only lseek(2) to SEEK_END asks through a handle. The files of /proc refuse it as well, and the
+ * kernel would count from a size that means nothing (splice.c). */
+static int check_seek(const struct fs *fs, const struct node *node, const struct fuse_file_info *fi)
+{
+	return fi && node->type == DT_REG && splice_guarded(fs) ? -EINVAL : 0;
+}
+
 static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct fs *fs = fuse_req_userdata(req);
@@ -62,9 +73,12 @@ static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 	double timeout;
 	int e = tree_node(fs->tree, ino, &node);
 
-	(void)fi;
+	if (e == 0)
+		e = check_seek(fs, &node, fi);
 	if (e == 0)
 		e = attr_node(fs, &node, &attr, &timeout);
+	if (e == 0 && node.type == DT_REG)
+		splice_replying(fs, ino);
 	if (e < 0)
 		fuse_reply_err(req, -e);
 	else
