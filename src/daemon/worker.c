@@ -119,6 +119,7 @@ static int open_session(struct worker *w, int device)
 	fuse_opt_free_args(&args);
 	if (!w->session)
 		return -ENOMEM;
+	fs_attach(w->fs, w->session);
 	r = fuse_session_custom_io(w->session, &loop_io, device);
 	return r < 0 ? r : loop_replay_init(w->session, &w->handover->init);
 }
