@@ -266,6 +266,10 @@ int container_cache_new(const struct container_config *config, struct container_
 	for (size_t i = 0; i < SHARDS; i++)
 		pthread_mutex_init(&c->shards[i].lock, NULL);
 	r = find_own_namespaces(c);
+	if (r == 0 && c->pid_ns != INITIAL_PID_NS)
+		log_info("not in the host's pid namespace: who opens a file from outside ours gets "
+			 "an "
+			 "error; run the daemon with the host's pid namespace to serve them too");
 	if (r == 0)
 		r = container_new_host(c, &c->host);
 	if (r == 0)

@@ -218,15 +218,15 @@ static int ask_life(struct asking *a)
 /* Makes the key what the sort of caller needs. */
 static int ask_key(struct asking *a)
 {
+	const struct caller_key shorter = { a->key->pid_ns, a->key->cgroup_ns, 0, { 0 } };
+
 	if (a->is_short) {
 		caller_key_shorten(a->key);
 		return 0;
 	}
-	if (a->key->mnt_ns != 0)
-		return 0;
-	/* It was init's namespace when the short key was stored, and is not any more. */
-	keys_drop(a->c, a->key);
-	return caller_key_lengthen(a->c->config.root, a->tid, a->key);
+	/* It may have been init's own namespace until now, and would be looked up first. */
+	keys_drop(a->c, &shorter);
+	return a->key->mnt_ns ? 0 : caller_key_lengthen(a->c->config.root, a->tid, a->key);
 }
 
 static int ask_owner(struct asking *a)
@@ -381,6 +381,8 @@ static int record_of_life(struct asking *a, struct life *life, struct rules_resu
 			return -ENOMEM;
 		if (rules->confirmed)
 			r = link_record(r);
+		else /* what init's container was shown is nothing to one from elsewhere */
+			r->subject.virtualised = &r->own->virtualised;
 	}
 	if (by_init)
 		atomic_store(&r->own->by_init, true);

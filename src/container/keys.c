@@ -72,10 +72,8 @@ bool keys_claim(struct container_cache *c, const struct caller_key *k, uint64_t 
 	e = *find_link(s, hash, k);
 	if (e) {
 		due = rules_due(e, now) || changed(e);
-		if (due) {
+		if (due)
 			e->evaluated_ns = now;
-			e->generation = atomic_load(&e->record->own->life->generation);
-		}
 	}
 	pthread_mutex_unlock(&s->lock);
 	return due;
@@ -153,14 +151,20 @@ static void drop_where(struct container_cache *c,
 	bury(c, dead);
 }
 
-static bool has_key(const struct entry *e, const void *data)
-{
-	return caller_key_equal(&e->key, data);
-}
-
 void keys_drop(struct container_cache *c, const struct caller_key *k)
 {
-	drop_where(c, has_key, k);
+	uint64_t hash = caller_key_hash(k);
+	struct shard *s = shard_of(c, hash);
+	struct entry *e, *dead = NULL;
+
+	pthread_mutex_lock(&c->lock);
+	pthread_mutex_lock(&s->lock);
+	e = *find_link(s, hash, k);
+	pthread_mutex_unlock(&s->lock);
+	if (e)
+		take_out(c, e, &dead);
+	pthread_mutex_unlock(&c->lock);
+	bury(c, dead);
 }
 
 static bool has_record(const struct entry *e, const void *data)

@@ -14,7 +14,6 @@
 
 #include "cleanup.h"
 #include "log.h"
-#include "slow.h"
 
 static struct life **bucket_of(struct container_cache *c, uint64_t id)
 {

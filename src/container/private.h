@@ -235,7 +235,8 @@ struct container_private {
 	bool linked;          /* in cache->records: may be shared by other keys */
 	_Atomic bool by_init; /* evaluating init leads here */
 	_Atomic unsigned refs;
-	_Atomic pid_t caller; /* the last one whose long key led here; 0: none yet */
+	_Atomic uint64_t virtualised; /* of a record that is not stored; others use their life's */
+	_Atomic pid_t caller;         /* the last one whose long key led here; 0: none yet */
 	/* life->lock */
 	pid_t start_of; /* whose start the next is */
 	uint64_t caller_start;
@@ -284,7 +285,7 @@ struct shard {
 /* The record for a key with a reference, or NULL; `ret_due`: a look at init or at the rules is. */
 struct container *keys_find(
 	struct container_cache *c, const struct caller_key *k, uint64_t now, bool *ret_due);
-/* True when the rules are to be applied again for this key, by the caller and nobody else. */
+/* True when the rules are to be applied again for this key; as a rule by nobody else meanwhile. */
 bool keys_claim(struct container_cache *c, const struct caller_key *k, uint64_t now);
 
 struct key_answer {

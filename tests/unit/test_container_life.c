@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * How long records of containers live, with real namespaces and cgroups: what ends them, what they
+ * leave behind, what pushes them out, and how another worker finds them again.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+
+#include "cleanup.h"
+#include "container_env.h"
+#include "unit.h"
+
+START_TEST(the_end_of_init_leaves_no_record_and_no_descriptor)
+{
+	unsigned before = count_fds();
+	struct box box;
+
+	box_start(&box, layout, MODERN);
+	container_unref(open_of(box.pid));
+	ck_assert_uint_eq(container_count(cache), 1);
+	ck_assert(is_stored(box.pid));
+	box_kill(&box);
+	BY_NOW(container_count(cache) == 0);
+	ck_assert_uint_eq(count_lives(cache), 1);
+	box_remove(&box);
+	BY_NOW(count_fds() == before);
+}
+END_TEST
+
+START_TEST(a_handle_keeps_a_record_but_no_descriptor_after_the_end_of_init)
+{
+	unsigned before;
+	struct container *r;
+	struct box box;
+
+	box_start(&box, layout, MODERN);
+	before = count_fds();
+	r = open_of(box.pid);
+	ck_assert_uint_eq(count_fds(), before + 2);
+	box_kill(&box);
+	BY_NOW(count_fds() == before - 2); /* the two sockets of the box */
+	ck_assert_uint_eq(container_count(cache), 1);
+	atomic_fetch_or(r->subject.virtualised, 1);
+	container_unref(r);
+	ck_assert_uint_eq(container_count(cache), 0);
+	box_remove(&box);
+}
+END_TEST
+
+START_TEST(the_start_of_a_container_without_init_never_moves)
+{
+	struct container *r;
+	struct box box;
+	uint64_t start;
+
+	box_start(&box, layout, BOX_OWN_CGROUP);
+	usleep(50000);
+	box_tell(&box, BOX_FORK);
+	r = open_of(box.child);
+	start = r->subject.start_ns;
+	container_unref(r);
+	/* Another worker, and the oldest process is elsewhere by now. */
+	container_cache_free(cache);
+	box_tell(&box, BOX_LEAVE);
+	cache = new_cache(false);
+	r = open_of(box.child);
+	assert_cgroup(r, box.path, CONTAINER_RULE_OWN);
+	ck_assert_uint_eq(r->subject.start_ns, start);
+	container_unref(r);
+	box_stop(&box);
+}
+END_TEST
+
+START_TEST(one_containers_keys_do_not_push_out_anothers)
+{
+	struct box quiet, noisy;
+
+	box_start(&quiet, layout, MODERN);
+	box_start(&noisy, layout, MODERN);
+	container_unref(open_of(quiet.pid));
+	box_tell(&noisy, BOX_FORK);
+	for (int i = 0; i < 100; i++) {
+		box_tell_child(&noisy, BOX_UNSHARE_CGROUP);
+		container_unref(open_of(noisy.child));
+	}
+	ck_assert(is_stored(quiet.pid));
+	ck_assert(is_stored(noisy.child));
+	pthread_mutex_lock(&cache->lock);
+	for (struct owner *o = cache->owners; o; o = o->next)
+		ck_assert_uint_le(o->n_entries, KEYS_PER_OWNER);
+	pthread_mutex_unlock(&cache->lock);
+	box_stop(&noisy);
+	box_stop(&quiet);
+}
+END_TEST
+
+START_TEST(descriptors_are_bounded_by_evicting_whoever_has_most)
+{
+	struct container_config config = config_of(false);
+	struct container_cache *small;
+	struct container *r;
+	struct box box[4];
+
+	config.max_records = 3; /* the host's is one */
+	ck_assert_int_eq(container_cache_new(&config, &small), 0);
+	for (size_t i = 0; i < countof(box); i++) {
+		box_start(&box[i], layout, PLAIN);
+		ck_assert_int_eq(container_open(small, box[i].pid, &r), 0);
+		container_unref(r);
+		ck_assert_uint_le(count_lives(small), 3);
+	}
+	for (size_t i = 0; i < countof(box); i++)
+		box_stop(&box[i]);
+	container_cache_free(small);
+}
+END_TEST
+
+START_TEST(two_hundred_containers_leave_nothing)
+{
+	unsigned before;
+	struct box box;
+
+	box_start(&box, layout, MODERN);
+	container_unref(open_of(box.pid));
+	box_stop(&box);
+	BY_NOW(count_lives(cache) == 1);
+	before = count_fds();
+	for (int i = 0; i < 200; i++) {
+		box_start(&box, layout, MODERN);
+		container_unref(open_of(box.pid));
+		box_kill(&box);
+		box_remove(&box);
+	}
+	BY_NOW(container_count(cache) == 0);
+	ck_assert_uint_eq(count_lives(cache), 1);
+	ck_assert_uint_eq(count_fds(), before);
+	for (size_t i = 0; i < LIVES; i++)
+		for (struct life *l = cache->lives[i]; l; l = l->next)
+			ck_assert_ptr_eq(l, cache->host->own->life);
+	for (size_t i = 0; i < RECORDS; i++)
+		ck_assert_ptr_null(cache->records[i]);
+}
+END_TEST
+
+START_TEST(a_removed_cgroup_leads_to_the_new_one)
+{
+	char leaf[128];
+	struct container *old, *again;
+	struct box box;
+
+	box_start(&box, layout, PLAIN | BOX_CGROUP_NS);
+	box_tell(&box, BOX_ENTER_LEAF);
+	old = open_of(box.pid);
+	snprintf(leaf, sizeof(leaf), "%s/leaf", box.path);
+	assert_cgroup(old, leaf, CONTAINER_RULE_INIT);
+	box_tell(&box, BOX_ENTER_BOX);
+	ck_assert_int_eq(container_again(cache, old, &again), 0);
+	ck_assert_ptr_ne(again, old);
+	assert_cgroup(again, box.path, CONTAINER_RULE_INIT);
+	ck_assert_ptr_eq(again->subject.virtualised, old->subject.virtualised);
+	container_unref(old);
+	old = open_of(box.pid);
+	ck_assert_ptr_eq(old, again);
+	container_unref(old);
+	box_kill(&box);
+	BY_NOW(count_lives(cache) == 1);
+	ck_assert_int_eq(container_again(cache, again, &old), -ENODEV);
+	container_unref(again);
+	box_remove(&box);
+}
+END_TEST
+
+START_TEST(a_cgroup_made_again_at_the_same_path_is_another)
+{
+	struct container *old, *again;
+	struct box box;
+
+	box_start(&box, layout, PLAIN | BOX_CGROUP_NS);
+	box_tell(&box, BOX_ENTER_LEAF);
+	old = open_of(box.pid);
+	box_tell(&box, BOX_ENTER_BOX);
+	for (size_t i = 0; i < layout->n; i++) {
+		char leaf[128];
+
+		snprintf(leaf, sizeof(leaf), "%s/leaf", box.path + 1);
+		unlinkat(layout->hierarchy[i].dirfd, leaf, AT_REMOVEDIR);
+	}
+	box_tell(&box, BOX_ENTER_LEAF);
+	ck_assert(!cgroup_set_alive(old->subject.cgroups));
+	ck_assert_int_eq(container_again(cache, old, &again), 0);
+	ck_assert_ptr_ne(again, old);
+	ck_assert(cgroup_set_alive(again->subject.cgroups));
+	ck_assert_uint_ne(again->subject.account.cgroup_ino, old->subject.account.cgroup_ino);
+	container_unref(old);
+	container_unref(again);
+	box_stop(&box);
+}
+END_TEST
+
+START_TEST(another_worker_finds_a_handles_container_again)
+{
+	struct container_identity short_key, long_key, entered_key, wrong;
+	struct container *r;
+	struct box box;
+	pid_t entered;
+
+	box_start(&box, layout, MODERN);
+	box_tell(&box, BOX_FORK);
+	container_identity(r = open_of(box.child), &short_key);
+	container_unref(r);
+	box_tell_child(&box, BOX_UNSHARE_CGROUP);
+	container_identity(r = open_of(box.child), &long_key);
+	container_unref(r);
+	entered = enter_pid_ns(&box);
+	container_identity(r = open_of(entered), &entered_key);
+	container_unref(r);
+
+	container_cache_free(cache);
+	cache = new_cache(false);
+	ck_assert_int_eq(container_by_identity(cache, &short_key, &r), 0);
+	ck_assert_int_eq(r->init, box.pid);
+	assert_cgroup(r, box.path, CONTAINER_RULE_MOUNT);
+	container_unref(r);
+	ck_assert_int_eq(container_by_identity(cache, &long_key, &r), 0);
+	container_unref(r);
+	ck_assert_int_eq(container_by_identity(cache, &entered_key, &r), 0);
+	ck_assert_int_eq(r->rule[box_hierarchy()], CONTAINER_RULE_OWN);
+	container_unref(r);
+	wrong = short_key;
+	wrong.init_start++;
+	ck_assert_int_eq(container_by_identity(cache, &wrong, &r), -ESTALE);
+	wrong = entered_key;
+	wrong.caller_start++;
+	ck_assert_int_eq(container_by_identity(cache, &wrong, &r), -ESTALE);
+	wrong = (struct container_identity){ 0 };
+	ck_assert_int_eq(container_by_identity(cache, &wrong, &r), -ESTALE);
+	end(entered);
+	box_stop(&box);
+	ck_assert_int_eq(container_by_identity(cache, &short_key, &r), -ESTALE);
+}
+END_TEST
+
+#define THREADS 8
+
+static void *open_in_thread(void *data)
+{
+	struct box *box = data;
+	struct container *r = NULL;
+
+	return container_open(cache, box->pid, &r) == 0 ? r : NULL;
+}
+
+START_TEST(threads_that_ask_at_once_get_one_record)
+{
+	for (int round = 0; round < 20; round++) {
+		pthread_t threads[THREADS];
+		struct container *r[THREADS];
+		struct box box;
+
+		box_start(&box, layout, MODERN);
+		for (size_t i = 0; i < THREADS; i++)
+			ck_assert_int_eq(
+				pthread_create(&threads[i], NULL, open_in_thread, &box), 0);
+		for (size_t i = 0; i < THREADS; i++)
+			pthread_join(threads[i], (void **)&r[i]);
+		ck_assert_ptr_nonnull(r[0]);
+		for (size_t i = 0; i < THREADS; i++) {
+			ck_assert_ptr_eq(r[i], r[0]);
+			container_unref(r[i]);
+		}
+		ck_assert_uint_eq(container_count(cache), 1);
+		box_stop(&box);
+		BY_NOW(container_count(cache) == 0);
+	}
+}
+END_TEST
+
+static enum account_fate count(const struct account_key *key, void *data)
+{
+	if (key->kind == ACCOUNT_CPU)
+		++*(unsigned *)data;
+	return ACCOUNT_LIVES;
+}
+
+static unsigned count_accounts(void)
+{
+	unsigned n = 0;
+
+	account_sweep(accounts, count, &n);
+	return n;
+}
+
+START_TEST(accounts_stay_with_the_cgroup_and_go_with_it)
+{
+	autotext state = { 0 }, predecessor = { 0 };
+	struct account *account;
+	struct container *r;
+	struct box box;
+
+	box_start(&box, layout, MODERN);
+	r = open_of(box.pid);
+	ck_assert_int_eq(
+		account_begin(accounts, &r->subject.account, &state, &predecessor, &account), 0);
+	ck_assert_int_eq(account_end(account, "x", 1), 0);
+	container_unref(r);
+	sweep_accounts(cache);
+	ck_assert_uint_eq(count_accounts(), 1);
+	box_kill(&box);
+	BY_NOW(container_count(cache) == 0);
+	sweep_accounts(cache);
+	ck_assert_uint_eq(count_accounts(), 1);
+	box_remove(&box);
+	/* By the watching thread itself. */
+	BY_NOW(count_accounts() == 0);
+}
+END_TEST
+
+START_TEST(an_unwatched_record_expires_unused)
+{
+	struct box box;
+
+	box_start(&box, layout, BOX_OWN_CGROUP);
+	container_unref(open_of(box.pid));
+	ck_assert(is_stored(box.pid));
+	ck_assert(keys_expire(cache, 0) || layout->unified >= 0);
+	if (layout->unified < 0) {
+		ck_assert(!keys_expire(cache, UINT64_MAX));
+		ck_assert(!is_stored(box.pid));
+	}
+	box_kill(&box);
+	if (layout->unified >= 0)
+		BY_NOW(container_count(cache) == 0);
+	box_remove(&box);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("container_life");
+	TCase *c = make_case("container_life");
+
+	if (!c) {
+		puts("1..0 # SKIP needs root and a cgroup hierarchy to make cgroups in");
+		return 0;
+	}
+	tcase_add_test(c, the_end_of_init_leaves_no_record_and_no_descriptor);
+	tcase_add_test(c, a_handle_keeps_a_record_but_no_descriptor_after_the_end_of_init);
+	tcase_add_test(c, the_start_of_a_container_without_init_never_moves);
+	tcase_add_test(c, one_containers_keys_do_not_push_out_anothers);
+	tcase_add_test(c, descriptors_are_bounded_by_evicting_whoever_has_most);
+	tcase_add_test(c, two_hundred_containers_leave_nothing);
+	tcase_add_test(c, a_removed_cgroup_leads_to_the_new_one);
+	tcase_add_test(c, a_cgroup_made_again_at_the_same_path_is_another);
+	tcase_add_test(c, another_worker_finds_a_handles_container_again);
+	tcase_add_test(c, threads_that_ask_at_once_get_one_record);
+	tcase_add_test(c, accounts_stay_with_the_cgroup_and_go_with_it);
+	tcase_add_test(c, an_unwatched_record_expires_unused);
+	suite_add_tcase(s, c);
+	return unit_run(s);
+}
