@@ -111,16 +111,42 @@ static int begin_next(struct advance *a, const struct cputime_state *old)
 	return lanes_new(a, old, 0);
 }
 
-/* Every CPU that was visible then and is now gains the interval; one that comes or returns begins
- * with the next. */
+static void lane_gain(struct lane *l, uint64_t dt_ns)
+{
+	l->room = dt_ns;
+	l->kept.time_ns = sat_add(l->kept.time_ns, dt_ns);
+}
+
+/* How many of the CPUs that left the container had for as long as it had those that came in their
+ * place: at every moment it had as many as before or as now, whichever are fewer. */
+static size_t count_replaced(const struct advance *a)
+{
+	size_t left = 0, came = 0;
+
+	for (size_t i = 0; i < a->n; i++) {
+		left += a->lanes[i].kept.visible && !a->lanes[i].visible;
+		came += !a->lanes[i].kept.visible && a->lanes[i].visible;
+	}
+	return left < came ? left : came;
+}
+
+/*
+ * Every CPU that was visible then and is now gains the interval; one that comes or returns begins
+ * with the next. Where one leaves and another comes, the interval is the leaving one's: else the
+ * sum would stand still, though the container never was without a CPU.
+ */
 static void pass_time(struct advance *a)
 {
+	size_t replaced = a->first ? 0 : count_replaced(a);
+
 	for (size_t i = 0; i < a->n; i++) {
 		struct lane *l = &a->lanes[i];
 
 		if (l->visible && (a->first || l->kept.visible)) {
-			l->room = a->dt_ns;
-			l->kept.time_ns = sat_add(l->kept.time_ns, l->room);
+			lane_gain(l, a->dt_ns);
+		} else if (l->kept.visible && replaced > 0) {
+			lane_gain(l, a->dt_ns);
+			replaced--;
 		}
 		l->kept.visible = l->visible;
 	}
@@ -138,17 +164,19 @@ static void drop_older_than_container(struct advance *a)
 	}
 }
 
-/* What is credited to a CPU becomes busy time of it; what to one that is not shown, the pool's. */
+/* What is credited to a CPU becomes busy time of it; the rest of one that is not shown, the pool's.
+ */
 static void settle_own(struct advance *a)
 {
 	for (size_t i = 0; i < a->n; i++) {
 		struct lane *l = &a->lanes[i];
-		struct cputime_busy took =
-			cputime_busy_take(&l->kept.carry, l->visible ? l->room : UINT64_MAX);
+		struct cputime_busy took = cputime_busy_take(&l->kept.carry, l->room);
 
-		cputime_busy_add(l->visible ? &l->kept.busy : &a->head.carry, took);
-		if (l->visible)
-			l->room -= cputime_busy_sum(&took);
+		cputime_busy_add(&l->kept.busy, took);
+		l->room -= cputime_busy_sum(&took);
+		if (!l->visible)
+			cputime_busy_add(
+				&a->head.carry, cputime_busy_take(&l->kept.carry, UINT64_MAX));
 	}
 }
 

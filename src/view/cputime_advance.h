@@ -28,6 +28,6 @@ enum cputime_source cputime_source_of(const struct cgroup_cpu_usage *u);
 /* Credits the increase of usage since the last sample to lanes, or to the pool. */
 void cputime_credit(struct advance *a);
 
-/* Spreads the pool over the visible lanes with room: most to those that were busiest on the host,
+/* Spreads the pool over the lanes with room: most to those that were busiest on the host,
  * none above 100 %. What has no room stays in the pool. */
 void cputime_spread(struct advance *a);

@@ -7,7 +7,7 @@
 
 #include "cleanup.h"
 #include "clock.h"
-#include "cputime.h"
+#include "cputime_state.h"
 #include "unit.h"
 
 #define S NS_PER_S
@@ -63,22 +63,35 @@ static void setup_v1(void)
 	w.usage.n_cpus = CPUS;
 }
 
+/* Those that are not shown stand in the state alone. */
+static void read_ticks(struct slice bytes)
+{
+	struct cputime_state state;
+
+	ck_assert(cputime_state_read(bytes, 100, &state));
+	for (size_t i = 0; i < state.head.n_cpus; i++) {
+		struct cputime_state_cpu cpu;
+
+		cputime_state_cpu(&state, i, &cpu);
+		for (unsigned c = 0; c < CPUTIME_COLUMNS; c++) {
+			ck_assert_uint_ge(cpu.ticks[c], w.ticks[cpu.cpu][c]);
+			w.ticks[cpu.cpu][c] = cpu.ticks[c];
+		}
+	}
+}
+
 /* Columns of all CPUs and the sum: they agree, and none goes back. */
 static void check_shown(const struct cputime *now)
 {
 	uint64_t sum[CPUTIME_COLUMNS] = { 0 };
 
+	ck_assert_uint_eq(now->n_cpus, cpumask_count(&w.visible));
 	for (size_t i = 0; i < now->n_cpus; i++) {
 		ck_assert(cpumask_has(&w.visible, now->cpus[i].cpu));
 		ck_assert(i == 0 || now->cpus[i].cpu > now->cpus[i - 1].cpu);
-		for (unsigned c = 0; c < CPUTIME_COLUMNS; c++) {
-			uint64_t *last = &w.ticks[now->cpus[i].cpu][c];
-
-			ck_assert_uint_ge(now->cpus[i].ticks[c], *last);
-			*last = now->cpus[i].ticks[c];
-		}
+		ck_assert_mem_eq(
+			now->cpus[i].ticks, w.ticks[now->cpus[i].cpu], sizeof(now->cpus[i].ticks));
 	}
-	ck_assert_uint_eq(now->n_cpus, cpumask_count(&w.visible));
 	for (unsigned c = 0; c < CPUTIME_COLUMNS; c++) {
 		for (unsigned i = 0; i < CPUS; i++)
 			sum[c] += w.ticks[i][c];
@@ -97,6 +110,7 @@ static void look(void)
 	ck_assert_int_eq(cputime_advance(slice_of(&w.state), slice_of(&w.predecessor), &sample,
 				 &state, &now),
 		0);
+	read_ticks(slice_of(&state));
 	check_shown(&now);
 	text_free(&w.state);
 	w.state = state;
@@ -677,6 +691,29 @@ START_TEST(a_cpu_that_leaves_keeps_its_values_and_continues_when_it_returns)
 }
 END_TEST
 
+START_TEST(the_sum_goes_on_when_all_cpus_change_at_once)
+{
+	set_cpus("0");
+	w.usage.n_cpus = CPUS;
+	look();
+	set_cpus("1-2");
+	use_on(0, 300 * MS, 0);
+	use_on(1, 400 * MS, 0);
+	pass(1 * S);
+	look();
+	shows(1, 0, 0, 0, 0);
+	shows(2, 0, 0, 0, 0);
+	shows(0, 30, 0, 0, 70);
+	set_cpus("0-1");
+	pass(1 * S);
+	look();
+	shows(0, 30, 0, 0, 70);
+	shows(1, 40, 0, 0, 60); /* what it did before it had an interval */
+	shows(2, 0, 0, 0, 100); /* CPU 0 is back in its place */
+	shows(-1, 70, 0, 0, 230);
+}
+END_TEST
+
 START_TEST(a_cpu_that_is_new_starts_at_zero)
 {
 	use_on(3, 100 * S, 0); /* an earlier life's */
@@ -955,13 +992,29 @@ static void walk_begin(uint64_t seed, bool v1)
 	look();
 }
 
-/* Time passes, the cpuset may change; the CPUs that were there all along gain the interval. */
-static uint64_t walk_pass(struct cpumask *both)
+/* The CPUs that gain an interval: those that were there all along, and of those that left as many
+ * as others came for, the lowest first. */
+static void gaining(struct cpumask before, struct cpumask *ret)
+{
+	unsigned lines = cpumask_count(&before);
+
+	if (cpumask_count(&w.visible) < lines)
+		lines = cpumask_count(&w.visible);
+	*ret = before;
+	cpumask_and(ret, &w.visible);
+	cpumask_and_not(&before, &w.visible);
+	cpumask_first(&before, lines - cpumask_count(ret));
+	cpumask_each(c, &before) cpumask_set(ret, c);
+}
+
+/* Time passes, the cpuset may change. */
+static uint64_t walk_pass(struct cpumask *gain)
 {
 	static const uint64_t spans[] = { 0, 1, 1000, 999999, 7 * MS, 10 * MS, 123456789, 5 * S };
 	const uint64_t dt = spans[rng(countof(spans))] * (1 + rng(3));
 
-	*both = w.visible;
+	const struct cpumask before = w.visible;
+
 	if (rng(10) == 0) {
 		cpumask_clear(&w.visible);
 		for (unsigned c = 0; c < WALK_CPUS; c++)
@@ -970,8 +1023,8 @@ static uint64_t walk_pass(struct cpumask *both)
 		if (cpumask_count(&w.visible) == 0)
 			cpumask_set(&w.visible, 1);
 	}
-	cpumask_and(both, &w.visible);
-	cpumask_each(c, both) model.time_ns[c] += dt;
+	gaining(before, gain);
+	cpumask_each(c, gain) model.time_ns[c] += dt;
 	for (unsigned c = 0; c < WALK_CPUS; c++)
 		host_busy(c, rng(dt / TICK + 1));
 	pass(dt);
@@ -1000,10 +1053,10 @@ START_TEST(random_walk_v1_is_right_for_each_cpu)
 {
 	walk_begin((uint64_t)_i * 7919 + 1, true);
 	for (int i = 0; i < WALK_STEPS; i++) {
-		struct cpumask both;
-		const uint64_t dt = walk_pass(&both);
+		struct cpumask gain;
+		const uint64_t dt = walk_pass(&gain);
 
-		cpumask_each(c, &both)
+		cpumask_each(c, &gain)
 		{
 			const uint64_t user = rng(dt + 1), system = rng(dt - user + 1);
 
@@ -1023,8 +1076,8 @@ START_TEST(random_walk_v2_shows_the_whole_usage)
 {
 	walk_begin((uint64_t)_i * 104729 + 1, false);
 	for (int i = 0; i < WALK_STEPS; i++) {
-		struct cpumask both;
-		const uint64_t room = walk_pass(&both) * cpumask_count(&both);
+		struct cpumask gain;
+		const uint64_t room = walk_pass(&gain) * cpumask_count(&gain);
 		const uint64_t user = rng(room + 1), system = rng(room - user + 1);
 
 		use(user, system);
@@ -1043,8 +1096,8 @@ START_TEST(random_walk_through_nonsense_never_goes_back)
 {
 	walk_begin((uint64_t)_i * 1299709 + 1, rng(2));
 	for (int i = 0; i < WALK_STEPS; i++) {
-		struct cpumask both;
-		const uint64_t dt = walk_pass(&both), before = busy_ticks(w.shown.total);
+		struct cpumask gain;
+		const uint64_t dt = walk_pass(&gain), before = busy_ticks(w.shown.total);
 		const unsigned cpu = (unsigned)rng(WALK_CPUS + 4);
 
 		if (rng(100) == 0)
@@ -1101,6 +1154,7 @@ static TCase *v1(void)
 	tcase_add_test(c, the_quota_view_folds_usage_of_other_cpus);
 	tcase_add_test(c, a_counter_that_the_admin_reset_counts_from_there);
 	tcase_add_test(c, a_cpu_that_leaves_keeps_its_values_and_continues_when_it_returns);
+	tcase_add_test(c, the_sum_goes_on_when_all_cpus_change_at_once);
 	tcase_add_test(c, a_cpu_that_is_new_starts_at_zero);
 	tcase_add_test(c, all_cpus_of_a_large_machine);
 	tcase_add_test(c, short_intervals_do_not_drift);
