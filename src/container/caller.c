@@ -5,8 +5,9 @@
 #include "private.h"
 
 #include <errno.h>
-#include <string.h>
+#include <fcntl.h>
 
+#include "cleanup.h"
 #include "log.h"
 
 void caller_key_free(struct caller_key *k)
@@ -38,13 +39,25 @@ int caller_key_short(const struct root *root, pid_t tid, struct caller_key *ret)
 	return 0;
 }
 
+/* An open, a read and a close: the kernel makes this file in one piece. */
+static int read_cgroup(const struct root *root, pid_t tid, struct text *t)
+{
+	struct proc_path path = proc_path(tid, "cgroup");
+	autoclose int fd = openat(root->proc, path.s, O_RDONLY | O_CLOEXEC);
+	int r = fd < 0 ? -errno : read_fd_once(fd, t);
+
+	if (r == 0 && t->len > CGROUP_TEXT_MAX)
+		return -EFBIG;
+	return r == -ENOENT ? -ESRCH : r;
+}
+
 int caller_key_lengthen(const struct root *root, pid_t tid, struct caller_key *k)
 {
 	int r = proc_ns(root, tid, "ns/mnt", &k->mnt_ns);
 
 	text_reset(&k->cgroup);
 	if (r == 0)
-		r = proc_text(root, tid, "cgroup", CGROUP_TEXT_MAX, &k->cgroup);
+		r = read_cgroup(root, tid, &k->cgroup);
 	return told(tid, r);
 }
 

@@ -74,14 +74,19 @@ END_TEST
 
 START_TEST(one_containers_keys_do_not_push_out_anothers)
 {
+	struct proc_path link;
+	int held[100]; /* else their numbers are used again at once */
 	struct box quiet, noisy;
 
 	box_start(&quiet, layout, MODERN);
 	box_start(&noisy, layout, MODERN);
 	container_unref(open_of(quiet.pid));
 	box_tell(&noisy, BOX_FORK);
-	for (int i = 0; i < 100; i++) {
+	link = proc_path(noisy.child, "ns/cgroup");
+	for (size_t i = 0; i < countof(held); i++) {
 		box_tell_child(&noisy, BOX_UNSHARE_CGROUP);
+		held[i] = openat(root.proc, link.s, O_RDONLY | O_CLOEXEC);
+		ck_assert_int_ge(held[i], 0);
 		container_unref(open_of(noisy.child));
 	}
 	ck_assert(is_stored(quiet.pid));
@@ -90,6 +95,8 @@ START_TEST(one_containers_keys_do_not_push_out_anothers)
 	for (struct owner *o = cache->owners; o; o = o->next)
 		ck_assert_uint_le(o->n_entries, KEYS_PER_OWNER);
 	pthread_mutex_unlock(&cache->lock);
+	for (size_t i = 0; i < countof(held); i++)
+		close(held[i]);
 	box_stop(&noisy);
 	box_stop(&quiet);
 }
