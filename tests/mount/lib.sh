@@ -542,11 +542,33 @@ run_in_background() { # COMMAND...; sets $!
 	background+=($!)
 }
 
+children_of() { ps -o pid= --ppid "$1"; }
+
+# What a background command really is, behind subshells and nsenter.
+last_descendant() {
+	local pid=$1 next
+
+	while next=$(children_of "$pid" | awk '{ print $1; exit }') && [ -n "$next" ]; do
+		pid=$next
+	done
+	echo "$pid"
+}
+
+# nsenter(1) does not take its child with it.
+kill_tree() {
+	local child
+
+	for child in $(children_of "$1"); do
+		kill_tree "$child"
+	done
+	kill -KILL "$1" 2>/dev/null
+}
+
 end_background() {
 	local pid
 
 	for pid in ${background[@]+"${background[@]}"}; do
-		kill -KILL "$pid" 2>/dev/null
+		kill_tree "$pid"
 		wait "$pid" 2>/dev/null
 	done
 	background=()

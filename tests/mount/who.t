@@ -5,7 +5,7 @@
 # mounts are combined by runtimes, told by the memory limit that is seen. What a record says must
 # not depend on who asked first.
 source "$(dirname "$0")/lib.sh"
-plan 36
+plan 38
 
 # A number no other container here has.
 KB=100000
@@ -125,10 +125,12 @@ ok "a host's shell that entered gets an answer" grep -q '^MemTotal' "$WORK/first
 is "$(in_total entered)" $KB "though it asked first, the container sees its own limit"
 next_limit
 new_container enteredns --memory=$((KB * 1024)) --cgroupns
-as_host nsenter -t "${CT_PID[enteredns]}" -p -m -- cat /proc/meminfo >"$WORK/first"
-is "$(in_total enteredns)" $KB "so with a cgroup namespace"
-as_host nsenter -t "${CT_PID[enteredns]}" -p -m -- cat /proc/meminfo >"$WORK/first"
-is "$(in_total enteredns)" $KB "and when asked again"
+as_host nsenter -t "${CT_PID[enteredns]}" -p -m -- cat /proc/meminfo >"$WORK/first" 2>&1
+ok "the same where the container has a cgroup namespace" grep -q '^MemTotal' "$WORK/first"
+is "$(in_total enteredns)" $KB "and there the container sees its own limit"
+as_host nsenter -t "${CT_PID[enteredns]}" -p -m -- cat /proc/meminfo >"$WORK/first" 2>&1
+ok "the host's shell gets an answer after the container did, too" grep -q '^MemTotal' "$WORK/first"
+is "$(in_total enteredns)" $KB "and the container keeps its own"
 is "$(enter enteredns "-p -m -C" awk '$1 == "MemTotal:" { print $2 }' /proc/meminfo)" $KB \
 	"a shell in the container's cgroup namespace sees the container, whatever its own cgroup is"
 

@@ -1,0 +1,52 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# Containers come and go by the thousand, read by twenty at once: each sees itself, and the worker
+# keeps nothing of those that are gone.
+source "$(dirname "$0")/lib.sh"
+plan 10
+
+COUNT=1000
+[ -z "${LXCFS_TEST_VM-}" ] || COUNT=400
+READERS=20
+
+# A cpuset of v1 takes nobody before it is filled in; the rest is enough.
+dirs=()
+make_cgroup churn
+for controller in memory cpuacct cpu blkio; do
+	dirs+=("$(cgdir $controller churn)")
+done
+[ -z "$CG_V2" ] || dirs+=("$CG_V2/$CG_PARENT/churn")
+mapfile -t dirs < <(printf '%s\n' "${dirs[@]}" | awk '!seen[$0]++')
+[ "${#dirs[@]}" -gt 1 ] || enable_controllers "${dirs[0]}"
+limit_file=$([ ${#dirs[@]} -gt 1 ] && echo memory.limit_in_bytes || echo memory.max)
+
+churn() { "$BUILD/tests/mount/ctchurn" "$1" "$READERS" "$MNT" "$limit_file" "${dirs[@]}"; }
+status() { awk -v w="$1:" '$1 == w { print $2 }' "/proc/$(worker_pid)/status"; }
+descriptors() { ls "/proc/$(worker_pid)/fd" | wc -l; }
+calm() { [ "$(descriptors)" -le "$1" ]; }
+
+start_daemon
+worker=$(worker_pid)
+# What is shared is touched page by page; after this many, all that is ever used has been.
+churn 2000 >/dev/null
+sleep 2
+descriptors=$(descriptors)
+threads=$(status Threads)
+anon=$(status RssAnon)
+shared=$(status RssShmem)
+
+read -r containers reads errors wrong <<<"$(churn $COUNT)"
+is "$containers" $COUNT "$COUNT containers were made and destroyed"
+between "$reads" $((COUNT * 6)) $((COUNT * 6)) "each read its files"
+is "$errors" 0 "without an error"
+is "$wrong" 0 "and saw its own limit and whole texts"
+
+wait_until 10 calm $((descriptors + 8))
+between "$(descriptors)" 0 $((descriptors + 8)) "no descriptor is left over"
+between "$(status Threads)" 1 $((threads + 1)) "no thread"
+between $(($(status RssAnon) - anon)) -100000 1024 "no memory: at most 1 MiB more of its own"
+between $(($(status RssShmem) - shared)) -100000 1024 "and at most 1 MiB of what workers share"
+is "$(worker_pid)" "$worker" "by the same worker as at the start"
+new_container after --memory=$((200 * MIB))
+is "$(meminfo after MemTotal)" 204800 "a new container is served as ever"

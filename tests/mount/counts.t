@@ -1,0 +1,45 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# What a warm open, read to the end, close costs the worker besides its talk with FUSE: at most 8
+# system calls, none of which opens, clones or connects anything.
+source "$(dirname "$0")/lib.sh"
+FILES="proc/meminfo proc/cpuinfo proc/stat proc/uptime proc/swaps proc/diskstats $CPU_DIR/online"
+plan $((3 * $(wc -w <<<"$FILES")))
+
+CYCLES=300
+
+# Everything the worker does while the container reads, without what concerns /dev/fuse.
+trace() { # FILE
+	local tracer status
+
+	strace -f -y -qq -o "$WORK/trace" -p "$(worker_pid)" >"$WORK/strace.log" 2>&1 &
+	tracer=$!
+	background+=($tracer)
+	wait_until 10 awk '$1 == "TracerPid:" && $2 == 0 { none = 1 } END { exit none }' \
+		"/proc/$(worker_pid)/status"
+	sleep 0.3
+	in_container c "$POKE" times $CYCLES "/$1"
+	status=$?
+	kill -INT $tracer
+	wait $tracer 2>/dev/null
+	# A call that was interrupted is told of twice; the loop waits on the device and on its peers.
+	grep -av -e 'resumed>' -e '/dev/fuse' -e ' +++ ' -e ' --- ' "$WORK/trace" >"$WORK/calls"
+	return $status
+}
+
+names() { sed 's/^[0-9]* *\([a-z_0-9]*\)(.*/\1/' "$WORK/calls" | sort | uniq -c | sort -rn | head -n 12; }
+
+start_daemon
+# With a cgroup namespace of its own the container is known by its namespaces alone.
+new_container c --memory=$((128 * MIB)) --cpus=1 --cgroupns
+for file in $FILES; do
+	in_container c "$POKE" times 50 "/$file"
+	ok "$file: read under strace" trace "$file"
+	calls=$(wc -l <"$WORK/calls")
+	# Once a second the container's cgroup is looked at again; 5 % are for that.
+	between "$calls" 0 $((CYCLES * 8 + CYCLES * 8 / 20)) "$file: at most 8 system calls a cycle" || diag "$(names)"
+	diag "$file: $(awk -v c="$calls" -v n="$CYCLES" 'BEGIN { printf "%.2f", c / n }') calls a cycle"
+	is "$(grep -acE '^[0-9]* *(clone|clone3|fork|vfork|socket|connect|execve)\(' "$WORK/calls") $(($(grep -acE '^[0-9]* *open(at|at2)?\(' "$WORK/calls") * 20 / CYCLES))" \
+		"0 0" "$file: it opens, clones and connects nothing" || diag "$(grep -aE '(open(at|at2)?|clone|socket)\(' "$WORK/calls" | head -n 8)"
+done

@@ -1,0 +1,125 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# A crash of the worker goes unnoticed, a stop leaves nothing behind, and a start heals what a
+# killed daemon left.
+source "$(dirname "$0")/lib.sh"
+plan 35
+
+new_worker() { # the one that replaced $1 answers
+	local now
+
+	now=$(worker_pid)
+	[ "$now" != 0 ] && [ "$now" != "$1" ]
+}
+
+start_daemon
+new_container c --memory=$((256 * MIB)) --cpus=0
+new_container d --memory=$((128 * MIB)) --cpus=1
+
+# ---- one kill
+worker=$(worker_pid)
+isnt "$worker" 0 "the daemon has a worker"
+mkfifo "$WORK/go"
+in_container c "$POKE" half /proc/meminfo <"$WORK/go" >"$WORK/half" &
+half=$!
+exec 8>"$WORK/go"
+wait_until 10 test -s "$WORK/half"
+stat_1=$(in_container c cat /proc/stat)
+kill -KILL "$worker"
+is "$(in_container c timeout 10 cat /proc/meminfo | value MemTotal)" 262144 "the next read after kill -9 of the worker answers"
+is "$(in_container d timeout 10 cat /proc/meminfo | value MemTotal)" 131072 "another container's too"
+wait_until 10 new_worker "$worker"
+isnt "$(worker_pid)" "$worker" "by another worker"
+echo >&8
+exec 8>&-
+wait $half
+shape() { sed 's/[0-9][0-9]*/N/g; s/  */ /g'; }
+is "$(shape <"$WORK/half")" "$(shape </proc/meminfo)" "a handle that was half read before is read to its end"
+stat_2=$(in_container c cat /proc/stat)
+between "$(awk '$1 == "cpu" { print $2 + $3 + $4 + $5 }' <<<"$stat_2")" \
+	"$(awk '$1 == "cpu" { print $2 + $3 + $4 + $5 }' <<<"$stat_1")" $((HZ * 600)) "CPU time goes on from where it was"
+between "$(awk '$1 == "cpu" { print $2 + $3 + $4 }' <<<"$stat_2")" \
+	"$(awk '$1 == "cpu" { print $2 + $3 + $4 }' <<<"$stat_1")" $((HZ * 600)) "so does busy time"
+
+# ---- many, under readers
+seconds=$((12 + 4 * (SLOW > 1)))
+readers=()
+i=0
+for what in "c MemTotal: meminfo" "d MemTotal: meminfo" "c cpu stat" "d processor cpuinfo"; do
+	read -r name start file <<<"$what"
+	i=$((i + 1))
+	in_container "$name" "$POKE" loop $seconds "$start" "/proc/$file" >"$WORK/loop.$i" 2>"$WORK/loop.$i.errors" &
+	readers+=($!)
+done
+kills=0
+end=$((SECONDS + seconds - 2))
+while [ $SECONDS -lt $end ]; do
+	sleep 0.3
+	worker=$(worker_pid)
+	[ "$worker" = 0 ] || kill -KILL "$worker" && kills=$((kills + 1))
+done
+wait "${readers[@]}"
+between $kills 5 1000 "the worker was killed many times under readers"
+diag "$kills kills; reads, errors, broken, longest stall in ms: $(cat "$WORK"/loop.? | xargs)"
+is "$(cat "$WORK"/loop.? | wc -l)" 4 "every reader came to its end"
+is "$(awk '{ n += $2 } END { print n }' "$WORK"/loop.?)" 0 "not one read failed"
+is "$(cat "$WORK"/loop.?.errors | head -n 3)" "" "nor complained"
+is "$(awk '{ n += $3 } END { print n }' "$WORK"/loop.?)" 0 "nor was one short or empty"
+between "$(awk '$4 > n { n = $4 } END { print n }' "$WORK"/loop.?)" 0 $((4000 * SLOW)) "nobody waited long"
+between "$(awk '{ n += $1 } END { print n }' "$WORK"/loop.?)" 100 1000000000 "they did read"
+is "$(in_container c cat /proc/meminfo | value MemTotal)" 262144 "afterwards all is as before"
+
+# ---- the whole connection aborted from inside
+in_container d umount -f /proc/uptime 2>/dev/null
+reads() { [ "$(timeout 5 cat "$1" 2>/dev/null | value MemTotal)" = "$2" ]; }
+container_reads() { [ "$(in_container "$1" timeout 5 cat /proc/meminfo 2>/dev/null | value MemTotal)" = "$2" ]; }
+ok "umount -f by a container: DIR serves again" wait_until 10 daemon_answers
+ok "and its binds are healed" wait_until 10 container_reads d 131072
+ok "as are another container's" wait_until 10 container_reads c 262144
+
+# ---- a second daemon on one pidfile
+mkdir "$WORK/mnt2"
+"$LXCFS" --runtime-dir="$WORK/run" --pidfile="$PIDFILE" "$WORK/mnt2" >"$WORK/out" 2>"$WORK/err" </dev/null &
+second=$!
+wait_until 5 gone $second
+gone $second || kill $second
+wait $second
+is $? 1 "a second daemon on one pidfile: exit 1"
+is "$(wc -l <"$WORK/err")" 1 "with one line"
+matches "$(cat "$WORK/err")" "$PIDFILE|$DAEMON_PID" "that names the file or the process"
+ok "and the first goes on" daemon_answers
+ok "mounting nothing" bash -c '! grep -q "$1" /proc/self/mountinfo' - "$WORK/mnt2"
+
+# ---- kill -9 of the supervisor, and a start over what it leaves
+old=$DAEMON_PID
+worker=$(worker_pid)
+kill -KILL "$old"
+wait "$old" 2>/dev/null
+ok "without its supervisor a worker ends" wait_until 10 gone "$worker"
+DAEMON_PID=
+ok "what is left at DIR does not hang a reader" bash -c 'timeout 5 cat "$1/proc/meminfo" >/dev/null 2>&1; [ $? -ne 124 ]' - "$MNT"
+start_daemon
+is "$(awk -v m="$MNT" '$5 == m' /proc/self/mountinfo | wc -l)" 1 "started over a dead mount, there is one mount at DIR"
+ok "and it serves" daemon_answers
+ok "containers that ran on are healed" wait_until 10 container_reads c 262144
+ok "each to its own numbers" wait_until 10 container_reads d 131072
+
+# ---- SIGTERM
+worker=$(worker_pid)
+pid=$DAEMON_PID
+in_container c "$POKE" loop 4 MemTotal: /proc/meminfo >/dev/null 2>&1 &
+reader=$!
+sleep 0.5
+kill -TERM "$pid"
+wait_until 10 gone "$pid"
+wait "$pid"
+is $? 0 "SIGTERM: exit 0"
+DAEMON_PID=
+ok "no mount is left" bash -c '! grep -q "$1" /proc/self/mountinfo' - "$MNT"
+ok "no worker" wait_until 5 gone "$worker"
+ok "no pidfile" test ! -e "$PIDFILE"
+is "$(ls -A "$WORK/run")" "" "nothing in the runtime directory"
+wait_until 10 gone $reader
+ok "a container that still reads gets an error, not a hang" bash -c '! timeout 5 "$@" >/dev/null 2>&1 && [ $? -ne 124 ]' - \
+	nsenter -t "${CT_PID[c]}" -p -m -- cat /proc/meminfo
