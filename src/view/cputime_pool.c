@@ -28,37 +28,53 @@ static const struct host_stat_cpu *host_cpu(
 	return *next < host->n_cpus && host->cpus[*next].cpu == cpu ? &host->cpus[*next] : NULL;
 }
 
-/* Brings the weights up to date: the ticks in which each CPU was busy since they last changed.
- * `only_news`: just where a CPU appears. True when one of a visible CPU has changed. */
-static bool weigh(struct advance *a, bool only_news)
+/* Calls `each` for every lane whose CPU the host has counted. */
+static void each_counted(
+	struct advance *a, void (*each)(struct lane *l, uint64_t ticks, bool *any), bool *any)
 {
 	const struct host_stat *host = a->sample->host;
-	bool gained = false;
 	size_t next = 0;
 
 	for (size_t i = 0; host && i < a->n; i++) {
-		struct lane *l = &a->lanes[i];
-		const struct host_stat_cpu *cpu = host_cpu(host, &next, l->kept.cpu);
-		uint64_t ticks;
+		const struct host_stat_cpu *cpu = host_cpu(host, &next, a->lanes[i].kept.cpu);
 
-		if (!cpu)
-			continue;
-		ticks = host_busy_ticks(cpu);
-		gained = gained || (l->visible && ticks != l->kept.host_ticks);
-		if (only_news && (l->known || a->first))
-			continue;
-		l->kept.host_weight = l->known || a->first ? sat_sub(ticks, l->kept.host_ticks) : 0;
-		l->kept.host_ticks = ticks;
+		if (cpu)
+			each(&a->lanes[i], host_busy_ticks(cpu), any);
 	}
-	return gained;
 }
 
-/* Readers may come faster than ticks: an interval without any goes by the weights of the last that
- * had some. */
+/* What the host did on a CPU before it was a lane is no weight of this container's. */
+static void begin_ticks(struct lane *l, uint64_t ticks, bool *any)
+{
+	(void)any;
+	if (!l->known)
+		l->kept.host_ticks = ticks;
+}
+
+static void compare_ticks(struct lane *l, uint64_t ticks, bool *any)
+{
+	*any = *any || (l->visible && ticks != l->kept.host_ticks);
+}
+
+static void take_weight(struct lane *l, uint64_t ticks, bool *any)
+{
+	(void)any;
+	l->kept.host_weight = sat_sub(ticks, l->kept.host_ticks);
+	l->kept.host_ticks = ticks;
+}
+
+/* A weight is in how many ticks the CPU was busy since weights last changed. Readers may come
+ * faster than ticks: an interval without any goes by the weights of the last that had some. At
+ * first sight it is all since the boot, for want of better. */
 static void update_weights(struct advance *a)
 {
-	if (weigh(a, true))
-		weigh(a, false);
+	bool changed = false;
+
+	if (!a->first)
+		each_counted(a, begin_ticks, &changed);
+	each_counted(a, compare_ticks, &changed);
+	if (changed)
+		each_counted(a, take_weight, &changed);
 }
 
 static uint64_t weight(const struct lane *l, bool even)

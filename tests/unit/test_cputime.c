@@ -303,6 +303,10 @@ START_TEST(of_an_earlier_init_that_lived_on_only_what_is_certain_is_taken_off)
 	pass(8 * S);
 	look(); /* at least 58 s were there before; 5 s may be its own */
 	shows(0, 500, 0, 0, 500);
+	use(500 * MS, 500 * MS); /* and no column owes another anything for it */
+	pass(1 * S);
+	look();
+	shows(0, 550, 0, 50, 500);
 }
 END_TEST
 
@@ -525,6 +529,23 @@ START_TEST(host_ticks_that_go_backwards_only_lose_their_weight)
 }
 END_TEST
 
+START_TEST(a_host_whose_ticks_all_go_backwards_is_weighed_anew)
+{
+	host_busy(0, 1000);
+	host_busy(1, 1000);
+	look();
+	w.host_cpus[0].ticks[0] = w.host_cpus[1].ticks[0] = 0;
+	pass(1 * S);
+	look();
+	host_busy(1, 50);
+	use(500 * MS, 0);
+	pass(1 * S);
+	look();
+	shows(0, 0, 0, 0, 200);
+	shows(1, 50, 0, 0, 150);
+}
+END_TEST
+
 START_TEST(a_host_without_that_cpu_still_gets_its_usage_spread)
 {
 	w.host.n_cpus = 0;
@@ -737,14 +758,16 @@ START_TEST(a_new_cpu_on_v2_is_not_weighed_by_the_hosts_whole_past)
 	host_busy(0, 10);
 	host_busy(2, 1000000);
 	look();
-	set_cpus("0-2");
 	host_busy(0, 100);
+	pass(1 * S);
+	look();
+	set_cpus("0-2");
 	pass(1 * S);
 	look();
 	use(50 * MS, 0); /* before the host's next tick */
 	pass(50 * MS);
 	look();
-	shows(0, 5, 0, 0, 100);
+	shows(0, 5, 0, 0, 200);
 	shows(2, 0, 0, 0, 5);
 }
 END_TEST
@@ -1172,6 +1195,7 @@ static TCase *v2(void)
 	tcase_add_test(c, iowait_and_stolen_time_do_not_make_a_cpu_busy);
 	tcase_add_test(c, intervals_shorter_than_a_tick_go_by_the_last_one_that_had_any);
 	tcase_add_test(c, host_ticks_that_go_backwards_only_lose_their_weight);
+	tcase_add_test(c, a_host_whose_ticks_all_go_backwards_is_weighed_anew);
 	tcase_add_test(c, a_host_without_that_cpu_still_gets_its_usage_spread);
 	tcase_add_test(c, v2_carries_a_second_for_each_cpu_and_drops_the_rest);
 	tcase_add_test(c, nice_is_taken_off_user_and_neither_goes_back);
