@@ -9,7 +9,7 @@
 #include "clock.h"
 
 #define MAGIC UINT32_C(0x63707574) /* "cput" */
-#define VERSION 1u
+#define VERSION 2u
 
 /* No credit that waits is larger: those of 8192 CPUs, a second each, with much to spare. */
 #define CARRY_MAX (UINT64_C(1) << 60)

@@ -43,6 +43,7 @@ struct cputime_state_head {
 	int64_t owed[CPUTIME_IDLE]; /* what they have gained and was not credited to them yet; below
 				       0: was credited too soon (SOURCE_SUM) */
 	struct cputime_busy carry;  /* busy time of no CPU in particular, not shown yet */
+	struct cputime_busy split;  /* what the columns gained when they last did (SOURCE_CPUS) */
 };
 
 struct cputime_state_cpu {
@@ -53,6 +54,7 @@ struct cputime_state_cpu {
 	struct cputime_busy carry;       /* credited to this CPU, not shown yet */
 	uint64_t ticks[CPUTIME_COLUMNS]; /* printed; together the whole ticks of time_ns */
 	uint64_t usage, user, system;    /* counters at the last sample (SOURCE_CPUS) */
+	struct cputime_busy split;       /* what user and system gained when they last did */
 	uint64_t host_ticks;             /* the host's busy ticks when the weight was taken */
 	uint64_t host_weight;            /* how busy the host was with it */
 };

@@ -46,13 +46,22 @@ static struct cputime_busy columns_of(const struct cgroup_cpu_usage *u)
 	} };
 }
 
-static struct cputime_busy columns_gain(struct advance *a)
+/* In which proportion usage divides: as what the columns have gained. Those are sampled by ticks
+ * and readers may come faster: an interval without any goes by the last one that had some. */
+static struct cputime_busy split_by(struct cputime_busy *last, struct cputime_busy gain)
+{
+	if (cputime_busy_sum(&gain) > 0)
+		*last = gain;
+	return *last;
+}
+
+static struct cputime_busy columns_split(struct advance *a)
 {
 	struct cputime_busy gain = columns_of(a->sample->usage);
 
 	for (unsigned c = 0; c < CPUTIME_BUSY; c++)
 		gain.ns[c] = counter_gain(&a->head.last.ns[c], gain.ns[c]);
-	return gain;
+	return split_by(&a->head.split, gain);
 }
 
 static int64_t clamp_owed(__int128 owed)
@@ -99,7 +108,7 @@ static void credit_sum(struct advance *a, bool begins)
 			a->first || anew ? 0 : clamp_owed((__int128)a->head.owed[c] - paid.ns[c]);
 }
 
-/* v1: exact usage of a CPU, split as its own tick-sampled counters are, else as the cgroup's. */
+/* v1: exact usage of a CPU, split as its own counters are, else as the cgroup's. */
 static void credit_lane(struct lane *l, const struct cgroup_cpu_usage *u,
 	const struct cputime_busy *columns, bool begins)
 {
@@ -112,6 +121,7 @@ static void credit_lane(struct lane *l, const struct cgroup_cpu_usage *u,
 	gain = counter_gain(&l->kept.usage, u->cpu_usage[cpu]);
 	parts.ns[CPUTIME_USER] = counter_gain(&l->kept.user, u->cpu_user[cpu]);
 	parts.ns[CPUTIME_SYSTEM] = counter_gain(&l->kept.system, u->cpu_system[cpu]);
+	parts = split_by(&l->kept.split, parts);
 	if (cputime_busy_sum(&parts) == 0)
 		parts = *columns;
 	cputime_busy_add(&l->kept.carry, cputime_busy_split(begins ? 0 : gain, &parts));
@@ -119,7 +129,7 @@ static void credit_lane(struct lane *l, const struct cgroup_cpu_usage *u,
 
 static void credit_lanes(struct advance *a, bool begins)
 {
-	const struct cputime_busy columns = columns_gain(a);
+	const struct cputime_busy columns = columns_split(a);
 
 	for (size_t i = 0; i < a->n; i++)
 		credit_lane(&a->lanes[i], a->sample->usage, &columns, begins);

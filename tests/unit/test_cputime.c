@@ -388,11 +388,43 @@ START_TEST(v1_usage_is_split_as_that_cpus_own_samples_then_the_cgroups)
 	look();
 	shows(0, 75, 0, 25, 0);
 	shows(1, 20, 0, 80, 0);
-	/* Missed by both: all user. */
+	/* Missed by both: as before. */
 	w.cpu_usage[1] += 1 * S;
 	pass(1 * S);
 	look();
-	shows(1, 120, 0, 80, 0);
+	shows(1, 40, 0, 160, 0);
+}
+END_TEST
+
+START_TEST(v1_usage_that_nothing_has_sampled_is_user_time)
+{
+	look();
+	w.cpu_usage[1] += 1 * S;
+	pass(1 * S);
+	look();
+	shows(1, 100, 0, 0, 0);
+}
+END_TEST
+
+/* Half a millisecond a read, of a system-bound task on CPU 0 and a user-bound one on CPU 1, which
+ * the kernel samples every 4 ms (CONFIG_HZ=250). */
+START_TEST(reading_v1_faster_than_ticks_moves_no_system_time_to_user)
+{
+	look();
+	for (unsigned i = 0; i < 2000; i++) {
+		w.cpu_usage[0] += MS / 2;
+		w.cpu_usage[1] += MS / 2;
+		if (i % 8 == 0) {
+			w.cpu_system[0] += 4 * MS;
+			w.cpu_user[1] += 4 * MS;
+			w.usage.system += 4 * MS;
+			w.usage.user += 4 * MS;
+		}
+		pass(MS / 2);
+		look();
+	}
+	shows(0, 0, 0, 100, 0);
+	shows(1, 100, 0, 0, 0);
 }
 END_TEST
 
@@ -1172,6 +1204,8 @@ static TCase *v1(void)
 	tcase_add_test(c, of_v1_too_only_what_is_certain_is_taken_off_each_cpu);
 	tcase_add_test(c, v1_intervals_are_exact_for_each_cpu);
 	tcase_add_test(c, v1_usage_is_split_as_that_cpus_own_samples_then_the_cgroups);
+	tcase_add_test(c, v1_usage_that_nothing_has_sampled_is_user_time);
+	tcase_add_test(c, reading_v1_faster_than_ticks_moves_no_system_time_to_user);
 	tcase_add_test(c, a_v1_cpu_that_is_credited_late_shows_it_in_the_next_interval);
 	tcase_add_test(c, more_than_a_second_too_much_is_dropped);
 	tcase_add_test(c, the_quota_view_folds_usage_of_other_cpus);
