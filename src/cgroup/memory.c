@@ -102,7 +102,6 @@ int cgroup_memory(const struct cgroup_set *s, uint64_t cap, struct cgroup_memory
 int cgroup_swap(const struct cgroup_set *s, const struct cgroup_memory *memory, uint64_t host_total,
 	uint64_t host_free, struct cgroup_swap *ret)
 {
-	const struct cgroup_swap host = { .total = host_total, .free = host_free };
 	struct cgroup_swap swap = { 0 };
 	struct cgroup *c = cgroup_serving(s, CGROUP_MEMORY);
 	uint64_t usage;
@@ -111,14 +110,14 @@ int cgroup_swap(const struct cgroup_set *s, const struct cgroup_memory *memory, 
 	if (host_total > 0 && memory->known)
 		r = cgroup_read_nearest(c, FILE_SWAP_USAGE, &c, &usage);
 	if (r == 0)
-		r = cgroup_version(c)->swap(c, memory, usage, &host, &swap);
+		r = cgroup_version(c)->swap(c, memory, usage, host_total, &swap);
 	else if (r == -ENOENT) /* no swap, or nobody counts it */
 		r = 0;
 	if (r < 0)
 		return r;
 	swap.total = min_u64(swap.total, host_total);
 	swap.used = min_u64(swap.used, swap.total);
-	swap.free = min_u64(swap.free, swap.total - swap.used);
+	swap.free = min_u64(min_u64(swap.free, host_free), swap.total - swap.used);
 	*ret = swap;
 	return 0;
 }

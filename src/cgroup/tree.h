@@ -110,7 +110,7 @@ struct cgroup_version {
 	int (*memory_parent)(struct cgroup *c, struct cgroup **ret);
 	/* `usage`: what FILE_SWAP_USAGE says of `c`. cgroup_swap() keeps the result in bounds. */
 	int (*swap)(struct cgroup *c, const struct cgroup_memory *memory, uint64_t usage,
-		const struct cgroup_swap *host, struct cgroup_swap *ret);
+		uint64_t host_total, struct cgroup_swap *ret);
 	/* Period 0: no quota. -ENOENT without such a file. */
 	int (*quota)(struct cgroup *c, uint64_t *ret_quota, uint64_t *ret_period);
 	/* -ENOENT without such a file. */

@@ -113,7 +113,7 @@ static int may_swap(struct cgroup *c, const struct cgroup_memory *memory, bool *
 }
 
 static int v1_swap(struct cgroup *c, const struct cgroup_memory *memory, uint64_t usage,
-	const struct cgroup_swap *host, struct cgroup_swap *ret)
+	uint64_t host_total, struct cgroup_swap *ret)
 {
 	const uint64_t limit = memory->memsw_limit;
 	const uint64_t used = sat_sub(usage, memory->usage);
@@ -128,7 +128,7 @@ static int v1_swap(struct cgroup *c, const struct cgroup_memory *memory, uint64_
 	if (r < 0)
 		return r;
 	*ret = (struct cgroup_swap){
-		.total = min_u64(may ? limit : used, host->total),
+		.total = min_u64(may ? limit : used, host_total),
 		.used = used,
 		.free = may ? left : 0,
 	};

@@ -64,17 +64,17 @@ static int v2_memory_parent(struct cgroup *c, struct cgroup **ret)
 }
 
 static int v2_swap(struct cgroup *c, const struct cgroup_memory *memory, uint64_t usage,
-	const struct cgroup_swap *host, struct cgroup_swap *ret)
+	uint64_t host_total, struct cgroup_swap *ret)
 {
-	uint64_t total = host->total, left = host->free;
+	uint64_t total = host_total, left = UINT64_MAX;
 
 	(void)memory;
 	for (struct cgroup *a = c; a && total > 0; a = a->parent) {
 		uint64_t limit, used = usage;
 		int r = cgroup_read_limit(a, FILE_SWAP_LIMIT, &limit);
 
-		/* A limit above the host's swap leaves no less than the host has free. */
-		if (r == 0 && limit >= host->total)
+		/* A limit above the host's swap leaves no less than the host has. */
+		if (r == 0 && limit >= host_total)
 			continue;
 		if (r == 0 && a != c)
 			r = cgroup_read_u64(a, FILE_SWAP_USAGE, &used);

@@ -171,6 +171,9 @@ START_TEST(v1_swap_may_take_all_that_memory_and_swap_may)
 	/* min(384, 512); 122 − 106 used; min(384 − 16, 384 − 122) free */
 	assert_swap(swap_of(&m, "/ct/a", HOST_SWAP, HOST_SWAP), 384, 16, 262);
 	assert_swap(swap_of(&m, "/ct/a", 100 * MiB, 100 * MiB), 100, 16, 84);
+	/* others have used the host's */
+	assert_swap(swap_of(&m, "/ct/a", HOST_SWAP, 20 * MiB), 384, 16, 20);
+	assert_swap(swap_of(&m, "/ct/b", HOST_SWAP, 20 * MiB), 512, 0, 20);
 	assert_swap(swap_of(&m, "/ct/b", HOST_SWAP, HOST_SWAP), 512, 0, 512);
 	/* the parent has used 104 of 192, which leaves less than 192 − 32 */
 	assert_swap(swap_of(&m, "/ct/parent/child", HOST_SWAP, HOST_SWAP), 192, 0, 88);
