@@ -95,6 +95,7 @@ struct handover {
 	_Atomic uint32_t nodes_used, names_used;
 	_Atomic uint32_t handles_used; /* no handle was ever at this index or above */
 	struct handover_init init;
+	_Atomic uint32_t pass_through; /* SIGUSR2: 1: every file is the kernel's own */
 
 	_Alignas(SLAB_PAGE) struct handover_slot slots[HANDOVER_SLOTS];
 	struct handover_node nodes[HANDOVER_NODES];

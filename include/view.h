@@ -36,10 +36,12 @@ struct view_args {
 	const struct cgroup_layout *layout;
 	struct account_store *accounts; /* may be NULL: no memory */
 	const struct subject *subject;
-	uint64_t now_ns;  /* CLOCK_BOOTTIME */
-	unsigned user_hz; /* sysconf(_SC_CLK_TCK) */
-	bool quota;       /* the CPU count follows the quota (--enable-cfs) */
-	bool compat32;    /* the caller is a 32-bit task (arm64) */
+	uint64_t now_ns;   /* CLOCK_BOOTTIME */
+	unsigned user_hz;  /* sysconf(_SC_CLK_TCK) */
+	bool quota;        /* the CPU count follows the quota (--enable-cfs) */
+	bool compat32;     /* the caller is a 32-bit task (arm64) */
+	bool pass_through; /* the admin wants the kernel's own files everywhere (SIGUSR2); known to
+			      view_render() and listings, not to renderers */
 };
 
 enum view_kind {

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -219,6 +220,16 @@ static int open_signals(struct supervisor *s)
 	return s->signals < 0 ? -errno : 0;
 }
 
+/* The flag lies where every later worker finds it; requests under way are not looked at again. */
+static void toggle_pass_through(struct supervisor *s)
+{
+	const bool on = atomic_fetch_xor(&s->handover->pass_through, 1) == 0;
+
+	log_info(on ? "SIGUSR2: every file is the kernel's own from now on; another SIGUSR2 brings "
+		      "the containers' back"
+		    : "SIGUSR2: containers are shown their own files again");
+}
+
 static void take_signal(struct supervisor *s, uint32_t number)
 {
 	switch (number) {
@@ -230,6 +241,9 @@ static void take_signal(struct supervisor *s, uint32_t number)
 	case SIGHUP:
 		log_info("stopped by signal %u (%s)", number, strsignal((int)number));
 		stop(s, 0);
+		break;
+	case SIGUSR2:
+		toggle_pass_through(s);
 		break;
 	default:
 		log_info("signal %u (%s) has no effect", number, strsignal((int)number));

@@ -73,6 +73,7 @@ static int ask_once(struct fs *fs, const struct container *c, uint32_t flags, an
 		.user_hz = fs->user_hz,
 		.quota = config->options->enable_cfs,
 		.compat32 = flags & HANDOVER_COMPAT32,
+		.pass_through = atomic_load(&config->handover->pass_through) != 0,
 	};
 
 	text_reset(q->out);
@@ -166,13 +167,13 @@ static int list_cpus(
 static int answer_cpu_dir(struct fs *fs, const struct view_args *args, const struct question *q)
 {
 	struct cpumask visible;
-	int e = view_visible_cpus(args, &visible);
+	int e = args->pass_through ? 0 : view_visible_cpus(args, &visible);
 
 	if (e < 0)
 		return e;
 	list_dots(fs, q->node, q->out);
 	list_registered(q->node, q->out);
-	return list_cpus(fs, q->node, &visible, q->out);
+	return list_cpus(fs, q->node, args->pass_through ? NULL : &visible, q->out);
 }
 
 /* Any directory that says the same to everybody. */

@@ -34,6 +34,8 @@ START_TEST(the_frozen_layout_has_not_moved)
 	ck_assert_uint_eq(offsetof(struct handover, version), 8);
 	ck_assert_uint_eq(offsetof(struct handover, header_size), 12);
 	ck_assert_uint_eq(offsetof(struct handover, size), 16);
+	ck_assert_uint_eq(offsetof(struct handover, init), 80);
+	ck_assert_uint_eq(offsetof(struct handover, pass_through), 600);
 	ck_assert_uint_eq(offsetof(struct handover, slots), 4096);
 	ck_assert_uint_eq(offsetof(struct handover, nodes), 4096 + 16 * 20480);
 	ck_assert_uint_eq(

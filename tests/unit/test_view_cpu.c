@@ -366,6 +366,21 @@ START_TEST(a_renderer_may_decline_but_not_once_it_has_answered)
 }
 END_TEST
 
+START_TEST(the_kernels_file_that_the_admin_asked_for_is_no_loss_of_the_containers)
+{
+	struct caller c;
+
+	caller_of_fake(&c);
+	fake_view.follows_init = true;
+	assert_rendered(&c, "rendered");
+	c.args.pass_through = true;
+	assert_rendered(&c, "kernel's");
+	c.args.pass_through = false;
+	assert_rendered(&c, "rendered");
+	caller_free(&c);
+}
+END_TEST
+
 START_TEST(errors_are_errors_and_never_a_short_file)
 {
 	autotext t = { 0 };
@@ -405,6 +420,8 @@ int main(void)
 	tcase_add_test(render, a_container_gets_the_rendered_file);
 	tcase_add_test(render, the_host_and_a_machine_without_the_controller_get_the_kernels);
 	tcase_add_test(render, a_renderer_may_decline_but_not_once_it_has_answered);
+	tcase_add_test(
+		render, the_kernels_file_that_the_admin_asked_for_is_no_loss_of_the_containers);
 	tcase_add_test(render, errors_are_errors_and_never_a_short_file);
 	suite_add_tcase(s, render);
 	return unit_run(s);
