@@ -192,11 +192,15 @@ struct asking {
 	struct owner *owner;
 	struct container *parent; /* the container around; NULL: the host */
 	bool is_short;            /* the rules are evaluated on init */
+	struct text mountinfo;
+	bool has_mountinfo; /* else rule a does not apply */
+	bool provisional;   /* for now */
 };
 
 static void asking_end(struct asking *a)
 {
 	life_seen_free(&a->seen);
+	text_free(&a->mountinfo);
 	container_unref(a->parent);
 	owner_put(a->c, a->owner);
 	life_put(a->c, a->life);
@@ -243,16 +247,13 @@ static int ask_owner(struct asking *a)
 
 static int ask_parent(struct asking *a)
 {
-	struct question outer = { a->q->depth + 1, a->q->insist, a->q->mountinfo };
-	int r;
+	struct question outer = { a->q->depth + 1, a->q->insist };
 
 	if (!a->life || !a->life->parent)
 		return 0;
 	if (outer.depth > DEPTH_MAX)
 		return -ELOOP;
-	r = container_ask(a->c, a->life->parent->pid, &outer, &a->parent);
-	a->q->mountinfo = outer.mountinfo;
-	return r;
+	return container_ask(a->c, a->life->parent->pid, &outer, &a->parent);
 }
 
 static int prepare(struct asking *a)
@@ -266,60 +267,62 @@ static int prepare(struct asking *a)
 	return r == 0 ? ask_parent(a) : r;
 }
 
-/* One permission a question, parents included: they are charged to the same owner. */
-static bool may_read_mountinfo(struct asking *a)
+/* Within the owner's budget, of which half is kept for inits: anybody inside may have long tables
+ * in namespaces of their own. -EBUSY beyond it. */
+static int read_mountinfo(struct asking *a, pid_t pid)
 {
-	if (a->q->insist)
-		return true;
-	if (a->q->mountinfo == 0)
-		a->q->mountinfo = owner_may_read_mountinfo(a->c, a->owner) ? 1 : -1;
-	return a->q->mountinfo > 0;
+	struct container_cache *c = a->c;
+	struct proc_path path = proc_path(pid, "mountinfo");
+	uint64_t start, left;
+	int r = -EBUSY;
+
+	pthread_mutex_lock(&c->mountinfo_lock);
+	start = clock_monotonic_ns();
+	left = sat_sub(
+		owner_mountinfo_left(c, a->owner, start), a->is_short ? 0 : MOUNTINFO_NS / 2);
+	if (left > 0) {
+		r = read_file_bounded(
+			c->config.root->proc, path.s, MOUNTINFO_MAX, start + left, &a->mountinfo);
+		owner_mountinfo_charge(c, a->owner, start, clock_monotonic_ns());
+	}
+	pthread_mutex_unlock(&c->mountinfo_lock);
+	return r;
 }
 
-/* False: rule a does not apply. */
-static bool read_mountinfo(const struct asking *a, struct text *t)
+static void look_at_mounts(struct asking *a)
 {
 	pid_t pid = a->is_short ? a->life->pid : a->tid;
-	struct proc_path path = proc_path(pid, "mountinfo");
-	int r;
+	int r = read_mountinfo(a, pid);
 
-	pthread_mutex_lock(&a->c->mountinfo_lock);
-	r = read_file_bounded(a->c->config.root->proc, path.s, MOUNTINFO_MAX,
-		clock_monotonic_ns() + MOUNTINFO_NS, t);
-	pthread_mutex_unlock(&a->c->mountinfo_lock);
-	if (r == -EFBIG || r == -ETIME)
+	a->has_mountinfo = r == 0;
+	/* What is so only now is no ground for an answer that lasts. */
+	a->provisional = r == -EBUSY || r == -ETIME || r == -ENOMEM;
+	if (r == -EFBIG)
 		log_limited("container-mountinfo-big",
-			"the mount table of process %d is too %s to be looked through, so the root "
-			"of its cgroup mount does not count; let it have fewer mounts",
-			(int)pid, r == -EFBIG ? "long" : "slow");
+			"the mount table of process %d is too long to be looked through, so the "
+			"root of its cgroup mount does not count; let it have fewer mounts",
+			(int)pid);
+	else if (r == -EBUSY || r == -ETIME)
+		log_limited("container-mountinfo-slow",
+			"looking through mount tables, process %d's being the last, takes one "
+			"outermost container more than %u ms a second, so the roots of its cgroup "
+			"mounts do not count until later; let it have fewer mounts",
+			(int)pid, (unsigned)(MOUNTINFO_NS / NS_PER_MS));
 	else if (r < 0)
 		log_debug("mountinfo of process %d: %s", (int)pid, strerror(-r));
-	return r == 0;
 }
 
-static int apply_rules(struct asking *a, struct rules_result *ret, bool *ret_provisional)
+static int apply_rules(struct asking *a, struct rules_result *ret)
 {
-	autotext mountinfo = { 0 };
-	struct slice own = slice_of(a->is_short ? &a->seen.cgroup : &a->key->cgroup);
-	struct slice init = slice_of(&a->seen.cgroup), mounts;
-	struct rules_input in = { .layout = a->c->config.layout, .cgroup = own };
+	struct slice init = slice_of(&a->seen.cgroup), mounts = slice_of(&a->mountinfo);
+	struct rules_input in = {
+		.layout = a->c->config.layout,
+		.cgroup = slice_of(a->is_short ? &a->seen.cgroup : &a->key->cgroup),
+		.mountinfo = a->has_mountinfo ? &mounts : NULL,
+		.init_cgroup = a->life ? &init : NULL,
+		.base = a->parent ? &a->parent->own->paths : NULL,
+	};
 
-	*ret_provisional = !may_read_mountinfo(a);
-	if (*ret_provisional) {
-		log_limited("container-mountinfo-often",
-			"the mount table of process %d was not read, since one of the same "
-			"outermost "
-			"container was less than a second ago; its cgroup is taken from its init "
-			"until then",
-			(int)a->tid);
-	} else if (read_mountinfo(a, &mountinfo)) {
-		mounts = slice_of(&mountinfo);
-		in.mountinfo = &mounts;
-	}
-	if (a->life)
-		in.init_cgroup = &init;
-	if (a->parent)
-		in.base = &a->parent->own->paths;
 	return rules_apply(&in, ret);
 }
 
@@ -415,8 +418,10 @@ static int record_of(struct asking *a, struct rules_result *rules, struct contai
 static int answer(struct asking *a, struct container **ret)
 {
 	struct rules_result rules = { 0 };
-	struct key_answer found = { .owner = a->owner, .generation = a->seen.generation };
-	int r = apply_rules(a, &rules, &found.provisional);
+	struct key_answer found = {
+		.owner = a->owner, .generation = a->seen.generation, .provisional = a->provisional
+	};
+	int r = apply_rules(a, &rules);
 
 	if (r < 0)
 		return r;
@@ -440,8 +445,9 @@ int container_resolve(struct container_cache *c, pid_t tid, struct caller_key *k
 
 	if (r < 0)
 		return r;
+	look_at_mounts(&a);
 	/* An answer from before is better than one without a look at the mounts. */
-	if (!may_read_mountinfo(&a) && (*ret = keys_keep(c, a.key, a.seen.generation)))
+	if (a.provisional && (*ret = keys_keep(c, a.key, a.seen.generation)))
 		return 0;
 	return answer(&a, ret);
 }

@@ -23,11 +23,19 @@ static void unlink_owner(struct container_cache *c, struct owner *o)
 	free(o);
 }
 
-/* An unused owner stays for as long as its last look at a mountinfo counts: else a new one with the
- * same name could look again at once. */
+/* What it owes for mount tables at this moment: every second pays MOUNTINFO_NS back. */
+static uint64_t mountinfo_debt(const struct owner *o, uint64_t now)
+{
+	uint64_t paid = mul_div(sat_sub(now, o->owed_at_ns), MOUNTINFO_NS, NS_PER_S);
+
+	return sat_sub(o->owed_ns, paid);
+}
+
+/* An unused owner stays for as long as it owes: else a new one with the same name would begin
+ * without debts. */
 static bool forgettable(const struct owner *o, uint64_t now)
 {
-	return o->refs == 0 && (o->mountinfo_ns == 0 || now - o->mountinfo_ns >= CHECK_NS);
+	return o->refs == 0 && mountinfo_debt(o, now) == 0;
 }
 
 struct owner *owner_get(struct container_cache *c, uint64_t id0, uint64_t id1)
@@ -95,17 +103,23 @@ struct owner *owner_of_cgroups(struct container_cache *c, struct slice cgroup_te
 	return o;
 }
 
-bool owner_may_read_mountinfo(struct container_cache *c, struct owner *o)
+uint64_t owner_mountinfo_left(struct container_cache *c, const struct owner *o, uint64_t now)
 {
-	uint64_t now = clock_monotonic_ns();
-	bool may;
+	uint64_t debt;
 
 	pthread_mutex_lock(&c->lock);
-	may = o->mountinfo_ns == 0 || now - o->mountinfo_ns >= CHECK_NS;
-	if (may)
-		o->mountinfo_ns = now;
+	debt = mountinfo_debt(o, now);
 	pthread_mutex_unlock(&c->lock);
-	return may;
+	return sat_sub(MOUNTINFO_NS, debt);
+}
+
+void owner_mountinfo_charge(
+	struct container_cache *c, struct owner *o, uint64_t start, uint64_t end)
+{
+	pthread_mutex_lock(&c->lock);
+	o->owed_ns = sat_add(mountinfo_debt(o, start), sat_sub(end, start));
+	o->owed_at_ns = start;
+	pthread_mutex_unlock(&c->lock);
 }
 
 void owner_put(struct container_cache *c, struct owner *o)

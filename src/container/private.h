@@ -30,7 +30,7 @@
 #define KEYS_PER_OWNER 64u            /* 2.7 */
 #define DEPTH_MAX 33u                 /* the kernel nests 32 pid namespaces below the first */
 #define MOUNTINFO_MAX (1u << 20)      /* bytes (2.3) */
-#define MOUNTINFO_NS (20 * NS_PER_MS) /* 2.3 */
+#define MOUNTINFO_NS (20 * NS_PER_MS) /* of reading, a second and owner (2.3) */
 #define CGROUP_TEXT_MAX (256u << 10)  /* 16 hierarchies of PATH_MAX, and more */
 
 /* The initial pid namespace's inode number, include/linux/proc_ns.h: PROC_PID_INIT_INO. */
@@ -134,7 +134,7 @@ struct owner {
 	unsigned refs;
 	unsigned n_entries;
 	struct entry *entries;
-	uint64_t mountinfo_ns; /* CLOCK_MONOTONIC of the last look at a mountinfo; 0: never */
+	uint64_t owed_ns, owed_at_ns; /* for reading mountinfos; CLOCK_MONOTONIC */
 	struct container_use use;
 };
 
@@ -147,8 +147,11 @@ void owners_free(struct container_cache *c);
 /* For a caller in the daemon's pid namespace, whose outermost container is told by the first two
  * names of its cgroups: nobody in a container can change those. Takes cache->lock. */
 struct owner *owner_of_cgroups(struct container_cache *c, struct slice cgroup_text);
-/* Whether a mountinfo may be read for `o` now, which counts as read then. */
-bool owner_may_read_mountinfo(struct container_cache *c, struct owner *o);
+/* How long a mountinfo may be read for `o` now, at most MOUNTINFO_NS; 0: not at all. A read from
+ * `start` to `end` is charged afterwards. Both take cache->lock. */
+uint64_t owner_mountinfo_left(struct container_cache *c, const struct owner *o, uint64_t now);
+void owner_mountinfo_charge(
+	struct container_cache *c, struct owner *o, uint64_t start, uint64_t end);
 void owner_put(struct container_cache *c, struct owner *o);
 
 /* --- life.c -------------------------------------------------------------------------------- */
@@ -245,8 +248,7 @@ struct container_private {
 /* How one question is being answered, parents of the container included. */
 struct question {
 	unsigned depth;
-	bool insist;   /* take no answer from before, and read mountinfo in any case (takeover) */
-	int mountinfo; /* 0: not asked for yet, 1: may be read, -1: may not */
+	bool insist; /* take no answer from before, unless mountinfo cannot be read now */
 };
 
 /* The slow way from a caller to its record; stores the key where the answer is confirmed. `k` may
@@ -271,7 +273,7 @@ struct entry {
 	uint64_t evaluated_ns;    /* the rules were last applied */
 	_Atomic uint64_t used_ns;
 	uint64_t generation; /* of life_seen, when they were */
-	bool provisional;    /* rule a was not looked at: mountinfo was read too lately */
+	bool provisional;    /* mountinfo could not be read then, so rule a is still to be tried */
 };
 
 #define SHARDS 16u

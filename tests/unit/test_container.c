@@ -303,29 +303,112 @@ START_TEST(a_thread_that_is_gone_is_nobody)
 }
 END_TEST
 
-START_TEST(no_mount_table_is_read_twice_a_second_for_one_container)
+/* A caller of the box outside init's cgroup namespace, so that its own mounts are looked at: they
+ * show more than the leaf its init is in. */
+static void start_with_outsider(struct box *box)
+{
+	box_start(box, layout, MODERN);
+	box_tell(box, BOX_ENTER_LEAF);
+	box_tell(box, BOX_FORK);
+	box_tell_child(box, BOX_UNSHARE_CGROUP);
+}
+
+static void assert_seen(pid_t pid, const char *path, enum container_rule rule)
+{
+	struct container *r = open_of(pid);
+
+	assert_cgroup(r, path, rule);
+	container_unref(r);
+}
+
+/* As if mount tables had been read for that long until now, for everybody. */
+static void owe(uint64_t ns)
+{
+	pthread_mutex_lock(&cache->lock);
+	for (struct owner *o = cache->owners; o; o = o->next) {
+		o->owed_ns = ns;
+		o->owed_at_ns = clock_monotonic_ns();
+	}
+	pthread_mutex_unlock(&cache->lock);
+}
+
+START_TEST(mounts_are_looked_at_for_each_of_several_that_ask_within_a_second)
+{
+	struct box box;
+
+	start_with_outsider(&box);
+	assert_seen(box.pid, box.path, CONTAINER_RULE_MOUNT);
+	for (int i = 0; i < 5; i++) {
+		box_tell_child(&box, BOX_UNSHARE_MOUNTS); /* another key */
+		assert_seen(box.child, box.path, CONTAINER_RULE_MOUNT);
+	}
+	box_stop(&box);
+}
+END_TEST
+
+START_TEST(beyond_their_budget_mounts_do_not_count_until_later)
 {
 	char leaf[128];
 	struct box box;
-	struct container *r;
 
-	/* A caller outside init's cgroup namespace, so that its own mounts are looked at. */
-	box_start(&box, layout, MODERN);
-	box_tell(&box, BOX_ENTER_LEAF);
-	box_tell(&box, BOX_FORK);
-	box_tell_child(&box, BOX_UNSHARE_CGROUP);
-	r = open_of(box.pid);
-	assert_cgroup(r, box.path, CONTAINER_RULE_MOUNT);
-	container_unref(r);
-	r = open_of(box.child);
+	start_with_outsider(&box);
 	snprintf(leaf, sizeof(leaf), "%s/leaf", box.path);
-	assert_cgroup(r, leaf, CONTAINER_RULE_INIT);
-	container_unref(r);
+	assert_seen(box.pid, box.path, CONTAINER_RULE_MOUNT);
+	owe(10 * MOUNTINFO_NS);
+	assert_seen(box.child, leaf, CONTAINER_RULE_INIT);
+	owe(0);
+	assert_seen(box.child, leaf, CONTAINER_RULE_INIT); /* for a second */
 	usleep(1100000);
-	r = open_of(box.child);
-	assert_cgroup(r, box.path, CONTAINER_RULE_MOUNT);
-	container_unref(r);
+	assert_seen(box.child, box.path, CONTAINER_RULE_MOUNT);
 	box_stop(&box);
+}
+END_TEST
+
+START_TEST(an_answer_from_before_outlasts_the_budget)
+{
+	struct box box;
+
+	start_with_outsider(&box);
+	assert_seen(box.pid, box.path, CONTAINER_RULE_MOUNT);
+	assert_seen(box.child, box.path, CONTAINER_RULE_MOUNT);
+	usleep(1100000);
+	owe(100 * MOUNTINFO_NS);
+	assert_seen(box.pid, box.path, CONTAINER_RULE_MOUNT);
+	assert_seen(box.child, box.path, CONTAINER_RULE_MOUNT);
+	box_stop(&box);
+}
+END_TEST
+
+START_TEST(callers_tables_leave_inits_table_its_half_of_the_budget)
+{
+	char leaf[128];
+	struct container *held;
+	struct box box;
+
+	start_with_outsider(&box);
+	snprintf(leaf, sizeof(leaf), "%s/leaf", box.path);
+	held = open_of(box.pid); /* makes the owner */
+	keys_drop_all(cache);
+	owe(MOUNTINFO_NS / 2 + NS_PER_MS);
+	assert_seen(box.child, leaf, CONTAINER_RULE_INIT);
+	assert_seen(box.pid, box.path, CONTAINER_RULE_MOUNT);
+	container_unref(held);
+	box_stop(&box);
+}
+END_TEST
+
+START_TEST(reading_mounts_is_paid_back_over_time)
+{
+	const uint64_t now = 1000 * NS_PER_S;
+	struct owner o = { 0 };
+
+	ck_assert_uint_eq(owner_mountinfo_left(cache, &o, now), MOUNTINFO_NS);
+	owner_mountinfo_charge(cache, &o, now, now + MOUNTINFO_NS / 4);
+	ck_assert_uint_eq(owner_mountinfo_left(cache, &o, now), MOUNTINFO_NS / 4 * 3);
+	owner_mountinfo_charge(cache, &o, now, now + MOUNTINFO_NS);
+	ck_assert_uint_eq(owner_mountinfo_left(cache, &o, now), 0);
+	ck_assert_uint_eq(owner_mountinfo_left(cache, &o, now + NS_PER_S), MOUNTINFO_NS / 4 * 3);
+	ck_assert_uint_eq(owner_mountinfo_left(cache, &o, now + 2 * NS_PER_S), MOUNTINFO_NS);
 }
 END_TEST
 
@@ -352,7 +435,11 @@ int main(void)
 	tcase_add_test(c, a_cgroup_namespace_that_init_left_is_not_its_own_any_more);
 	tcase_add_test(c, the_host_is_always_the_same_record);
 	tcase_add_test(c, a_thread_that_is_gone_is_nobody);
-	tcase_add_test(c, no_mount_table_is_read_twice_a_second_for_one_container);
+	tcase_add_test(c, mounts_are_looked_at_for_each_of_several_that_ask_within_a_second);
+	tcase_add_test(c, beyond_their_budget_mounts_do_not_count_until_later);
+	tcase_add_test(c, an_answer_from_before_outlasts_the_budget);
+	tcase_add_test(c, callers_tables_leave_inits_table_its_half_of_the_budget);
+	tcase_add_test(c, reading_mounts_is_paid_back_over_time);
 	suite_add_tcase(s, c);
 	return unit_run(s);
 }
