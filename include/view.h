@@ -51,6 +51,9 @@ enum view_kind {
 		       */
 };
 
+/* The registry's numbers are below; what fs/ adds to them is a multiple. */
+#define VIEW_NODES UINT64_C(0x10000)
+
 struct view {
 	uint64_t node;    /* never changed, never reused: containers' binds outlive the binary */
 	const char *path; /* below the mount, and below "/" on the host: "proc/meminfo" */

@@ -39,43 +39,54 @@ static mode_t mode_of(const struct fs *fs, const struct view *v)
 	return host.st_mode & 07777;
 }
 
-static nlink_t links_of(const struct view *v)
+static nlink_t links_of(const struct node *node)
 {
-	struct node dir = { .view = v };
-	const struct view *entry;
-	struct slice name;
+	struct tree_entry entry;
 	size_t position = 0;
 	nlink_t n = 2;
 
-	if (v->kind == VIEW_FILE)
+	if (node->view->kind == VIEW_FILE)
 		return 1;
 	/* 1 says "not known" to find(1): listings differ, and this number may not. */
-	if (v->kind == VIEW_CPU_DIR)
+	if (node->view->kind == VIEW_CPU_DIR)
 		return 1;
-	while ((entry = tree_next_entry(&dir, &position, &name)))
-		n += entry->kind != VIEW_FILE;
+	while (tree_next_entry(node, &position, &entry))
+		n += entry.view->kind != VIEW_FILE;
 	return n;
+}
+
+static struct stat *registered(const struct fs *fs, enum tree_policy policy, const struct view *v)
+{
+	return &fs->registered[policy * view_count + (size_t)(v - view_registry)];
+}
+
+static void init_one(const struct fs *fs, const struct timespec *start, const struct node *node)
+{
+	*registered(fs, node->policy, node->view) = (struct stat){
+		.st_ino = node->number,
+		.st_mode = mode_of(fs, node->view) | DTTOIF(node->type),
+		.st_nlink = links_of(node),
+		.st_blksize = BLOCK_SIZE,
+		.st_atim = *start,
+		.st_mtim = *start,
+		.st_ctim = *start,
+	};
 }
 
 int attr_init(struct fs *fs)
 {
 	const struct timespec start = boot_time();
 
-	fs->registered = calloc(view_count, sizeof(*fs->registered));
+	fs->registered = calloc(TREE_POLICIES * view_count, sizeof(*fs->registered));
 	if (!fs->registered)
 		return -ENOMEM;
-	for (size_t i = 0; i < view_count; i++) {
-		const struct view *v = &view_registry[i];
+	for (size_t i = 0; i < TREE_POLICIES * view_count; i++) {
+		struct node node;
 
-		fs->registered[i] = (struct stat){
-			.st_ino = v->node,
-			.st_mode = mode_of(fs, v) | (v->kind == VIEW_FILE ? S_IFREG : S_IFDIR),
-			.st_nlink = links_of(v),
-			.st_blksize = BLOCK_SIZE,
-			.st_atim = start,
-			.st_mtim = start,
-			.st_ctim = start,
-		};
+		if (tree_node(fs->tree,
+			    tree_number_of(i / view_count, &view_registry[i % view_count]),
+			    &node) == 0)
+			init_one(fs, &start, &node);
 	}
 	return 0;
 }
@@ -93,10 +104,10 @@ static void attr_passed(const struct stat *host, uint64_t number, struct stat *r
 	};
 }
 
-static void attr_registered(
-	const struct fs *fs, const struct view *v, struct stat *ret, double *ret_timeout)
+static void attr_registered(const struct fs *fs, enum tree_policy policy, const struct view *v,
+	struct stat *ret, double *ret_timeout)
 {
-	*ret = fs->registered[v - view_registry];
+	*ret = *registered(fs, policy, v);
 	*ret_timeout = REGISTERED_TIMEOUT_S;
 }
 
@@ -106,7 +117,7 @@ int attr_node(struct fs *fs, const struct node *node, struct stat *ret, double *
 	int e;
 
 	if (node->view) {
-		attr_registered(fs, node->view, ret, ret_timeout);
+		attr_registered(fs, node->policy, node->view, ret, ret_timeout);
 		return 0;
 	}
 	e = sysdir_stat(fs->config.root, node, &host);
@@ -134,7 +145,7 @@ static int lookup_passed(
 int attr_lookup(struct fs *fs, uint64_t parent, struct slice name, struct fuse_entry_param *ret)
 {
 	struct node dir;
-	const struct view *v;
+	struct tree_entry entry;
 	int e = tree_node(fs->tree, parent, &dir);
 
 	if (e < 0)
@@ -142,9 +153,8 @@ int attr_lookup(struct fs *fs, uint64_t parent, struct slice name, struct fuse_e
 	if (dir.type != DT_DIR)
 		return -ENOTDIR;
 	*ret = (struct fuse_entry_param){ 0 };
-	v = tree_entry(&dir, name);
-	if (v)
-		attr_registered(fs, v, &ret->attr, &ret->attr_timeout);
+	if (tree_entry(&dir, name, &entry))
+		attr_registered(fs, entry.policy, entry.view, &ret->attr, &ret->attr_timeout);
 	else if (tree_passes_through(&dir))
 		e = lookup_passed(fs, &dir, name, ret);
 	else

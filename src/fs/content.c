@@ -59,6 +59,13 @@ static int container_of(
 	return 0;
 }
 
+/* SPEC 4: the bind's source decides, else the command line. */
+static bool follows_quota(const struct fs *fs, const struct node *node)
+{
+	return node->policy == TREE_DEFAULT ? fs->config.options->enable_cfs
+					    : node->policy == TREE_QUOTA;
+}
+
 static int ask_once(struct fs *fs, const struct container *c, uint32_t flags, answer_fn answer,
 	const struct question *q)
 {
@@ -71,7 +78,7 @@ static int ask_once(struct fs *fs, const struct container *c, uint32_t flags, an
 		.subject = &c->subject,
 		.now_ns = clock_boottime_ns(),
 		.user_hz = fs->user_hz,
-		.quota = config->options->enable_cfs,
+		.quota = follows_quota(fs, q->node),
 		.compat32 = flags & HANDOVER_COMPAT32,
 		.pass_through = atomic_load(&config->handover->pass_through) != 0,
 	};
@@ -141,12 +148,11 @@ int content_file(struct fs *fs, uint64_t fh, const struct node *node, struct tex
 
 static void list_registered(const struct node *dir, struct text *ret)
 {
-	const struct view *v;
-	struct slice name;
+	struct tree_entry entry;
 	size_t position = 0;
 
-	while ((v = tree_next_entry(dir, &position, &name)))
-		listing_add(ret, v->node, tree_type(v), name);
+	while (tree_next_entry(dir, &position, &entry))
+		listing_add(ret, entry.number, tree_type(entry.view), entry.name);
 }
 
 static void list_dots(const struct fs *fs, const struct node *dir, struct text *ret)

@@ -16,7 +16,8 @@ struct fs {
 	struct fs_config config;
 	struct tree *tree;
 	struct handles *handles;
-	struct stat *registered; /* attributes of the registry's entries, in its order */
+	struct stat *registered; /* attributes of the registry's entries, in its order, once for
+				    each policy */
 	pthread_key_t scratch;
 	unsigned user_hz;
 	struct fuse_session *session; /* for notifications; NULL before fs_attach() */

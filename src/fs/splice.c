@@ -23,10 +23,9 @@
  * reads. */
 #define FAR ((off_t)(UINT64_C(1) << 40) + 1)
 
-/* Numbers of the registry; those of passed-through names follow. */
-#define REGISTERED 4096u
+/* A bit for each number there can be, in pages that are not touched before it is used. */
 #define WORD_BITS 64u
-#define WORDS ((REGISTERED + HANDOVER_NODES) / WORD_BITS)
+#define WORDS ((HANDOVER_NODE_BASE + HANDOVER_NODES) / WORD_BITS)
 
 static bool kernel_splices_pages(void)
 {
@@ -52,11 +51,8 @@ bool splice_guarded(const struct fs *fs)
 
 static _Atomic uint64_t *word_of(struct fs *fs, uint64_t number, uint64_t *ret_bit)
 {
-	const uint64_t at = number < HANDOVER_NODE_BASE ? number % REGISTERED
-							: number - HANDOVER_NODE_BASE + REGISTERED;
-
-	*ret_bit = UINT64_C(1) << (at % WORD_BITS);
-	return &fs->sized[at / WORD_BITS % WORDS];
+	*ret_bit = UINT64_C(1) << (number % WORD_BITS);
+	return &fs->sized[number / WORD_BITS % WORDS];
 }
 
 /* -ENOENT: the kernel has no such inode. */

@@ -121,11 +121,12 @@ static bool cpu_name(struct slice name, uint64_t *ret_cpu)
 
 static bool listed(const struct lister *l, struct slice name)
 {
+	struct tree_entry entry;
 	uint64_t cpu;
 
 	if (slice_equal(name, ".") || slice_equal(name, "..") || hidden(name))
 		return false;
-	if (tree_entry(l->dir, name)) /* the registry lists it */
+	if (tree_entry(l->dir, name, &entry)) /* the registry lists it */
 		return false;
 	if (l->show && cpu_name(name, &cpu))
 		return cpu < CPUMASK_MAX && cpumask_has(l->show, (unsigned)cpu);

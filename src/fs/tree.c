@@ -50,32 +50,69 @@ static struct slice split_path(const char *path, struct slice *ret_dir)
 	return slice_str(slash ? slash + 1 : path);
 }
 
-const struct view *tree_next_entry(const struct node *dir, size_t *position, struct slice *ret_name)
-{
-	if (!dir->view)
-		return NULL;
-	while (*position < view_count) {
-		const struct view *v = &view_registry[(*position)++];
-		struct slice parent, name = split_path(v->path, &parent);
+/* The directories in the root of the mount that hold everything once more. */
+static const char *const policy_dirs[TREE_POLICIES] = {
+	[TREE_QUOTA] = "quota",
+	[TREE_CPUSET] = "cpuset",
+};
 
-		if (name.n == 0 || !slice_equal(parent, dir->view->path))
-			continue;
-		*ret_name = name;
-		return v;
-	}
-	return NULL;
+uint64_t tree_number_of(enum tree_policy policy, const struct view *v)
+{
+	return policy * VIEW_NODES + v->node;
 }
 
-const struct view *tree_entry(const struct node *dir, struct slice name)
+static bool is_root(const struct node *node)
 {
-	const struct view *v;
-	struct slice candidate;
+	return node->view && node->view->path[0] == '\0';
+}
+
+/* The entry at `position` of the registry, if it lies in `dir`. */
+static bool registered_in(const struct node *dir, size_t position, struct tree_entry *ret)
+{
+	const struct view *v = &view_registry[position];
+	struct slice parent, name = split_path(v->path, &parent);
+
+	if (name.n == 0 || !slice_equal(parent, dir->view->path))
+		return false;
+	*ret = (struct tree_entry){ tree_number_of(dir->policy, v), dir->policy, v, name };
+	return true;
+}
+
+/* The root of another policy, if `dir` holds it. */
+static bool policy_root_in(const struct node *dir, enum tree_policy policy, struct tree_entry *ret)
+{
+	if (!is_root(dir) || dir->policy != TREE_DEFAULT || !policy_dirs[policy])
+		return false;
+	*ret = (struct tree_entry){ tree_number_of(policy, dir->view), policy, dir->view,
+		slice_str(policy_dirs[policy]) };
+	return true;
+}
+
+bool tree_next_entry(const struct node *dir, size_t *position, struct tree_entry *ret)
+{
+	if (!dir->view)
+		return false;
+	while (*position < view_count + TREE_POLICIES) {
+		const size_t at = (*position)++;
+
+		if (at < view_count ? registered_in(dir, at, ret)
+				    : policy_root_in(dir, (enum tree_policy)(at - view_count), ret))
+			return true;
+	}
+	return false;
+}
+
+bool tree_entry(const struct node *dir, struct slice name, struct tree_entry *ret)
+{
+	struct tree_entry entry;
 	size_t position = 0;
 
-	while ((v = tree_next_entry(dir, &position, &candidate)))
-		if (slice_same(candidate, name))
-			return v;
-	return NULL;
+	while (tree_next_entry(dir, &position, &entry))
+		if (slice_same(entry.name, name)) {
+			*ret = entry;
+			return true;
+		}
+	return false;
 }
 
 static bool name_possible(struct slice name)
@@ -114,13 +151,19 @@ static bool record_at(const struct tree *t, uint64_t index, struct record *ret)
 	return ret->parent < HANDOVER_NODE_BASE + index;
 }
 
-static int node_of_view(const struct view *v, struct node *ret)
+static int node_of_view(uint64_t number, struct node *ret)
 {
-	size_t n = strlen(v->path);
+	const uint64_t policy = number / VIEW_NODES;
+	const struct view *v = view_by_node(number % VIEW_NODES);
+	size_t n;
 
+	if (!v || policy >= TREE_POLICIES)
+		return -ESTALE;
+	n = strlen(v->path);
 	if (n >= sizeof(ret->path))
 		return -ESTALE;
-	ret->number = v->node;
+	ret->number = number;
+	ret->policy = (enum tree_policy)policy;
 	ret->view = v;
 	ret->type = tree_type(v);
 	memcpy(ret->path, v->path, n + 1);
@@ -143,7 +186,6 @@ static bool append_name(struct node *dir, struct slice name)
 static int node_of_record(const struct tree *t, uint64_t number, struct node *ret)
 {
 	struct record chain[DEPTH_MAX];
-	const struct view *v;
 	unsigned depth = 0;
 
 	for (uint64_t at = number; at >= HANDOVER_NODE_BASE; depth++) {
@@ -153,8 +195,7 @@ static int node_of_record(const struct tree *t, uint64_t number, struct node *re
 			return -ESTALE;
 		at = chain[depth].parent;
 	}
-	v = view_by_node(chain[depth - 1].parent);
-	if (!v || v->kind != VIEW_CPU_DIR || node_of_view(v, ret) < 0)
+	if (node_of_view(chain[depth - 1].parent, ret) < 0 || ret->view->kind != VIEW_CPU_DIR)
 		return -ESTALE;
 	while (depth-- > 0)
 		if (!append_name(ret, chain[depth].name))
@@ -167,12 +208,8 @@ static int node_of_record(const struct tree *t, uint64_t number, struct node *re
 
 int tree_node(const struct tree *t, uint64_t number, struct node *ret)
 {
-	const struct view *v;
-
-	if (number >= HANDOVER_NODE_BASE)
-		return node_of_record(t, number, ret);
-	v = view_by_node(number);
-	return v ? node_of_view(v, ret) : -ESTALE;
+	return number >= HANDOVER_NODE_BASE ? node_of_record(t, number, ret)
+					    : node_of_view(number, ret);
 }
 
 uint64_t tree_parent(const struct tree *t, const struct node *node)
@@ -183,10 +220,12 @@ uint64_t tree_parent(const struct tree *t, const struct node *node)
 	if (!node->view)
 		return record_at(t, node->number - HANDOVER_NODE_BASE, &record) ? record.parent
 										: TREE_ROOT;
+	if (is_root(node))
+		return TREE_ROOT;
 	split_path(node->view->path, &dir);
 	for (size_t i = 0; i < view_count; i++)
 		if (slice_equal(dir, view_registry[i].path))
-			return view_registry[i].node;
+			return tree_number_of(node->policy, &view_registry[i]);
 	return TREE_ROOT;
 }
 

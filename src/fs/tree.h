@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Node numbers. A file or directory of the registry has the number its entry says; a name in a
- * directory that is passed through from sysfs gets the next one of the append-only table in the
- * hand-over memory, and keeps it for the life of the connection.
+ * Node numbers. A file or directory of the registry has the number its entry says, and again a
+ * number for each way of counting CPUs that a bind's source may ask for: DIR/proc/stat,
+ * DIR/quota/proc/stat and DIR/cpuset/proc/stat are one entry. A name in a directory that is passed
+ * through from sysfs gets the next number of the append-only table in the hand-over memory, and
+ * keeps it for the life of the connection.
  * Nothing here asks the host whether a name exists: callers number only names they have seen.
  */
 #pragma once
@@ -19,12 +21,29 @@
 
 struct tree;
 
+/* How the CPUs of a container are counted (SPEC 4). Part of the numbers: never changed. */
+enum tree_policy {
+	TREE_DEFAULT, /* as the command line says */
+	TREE_QUOTA,   /* below DIR/quota: they follow the quota */
+	TREE_CPUSET,  /* below DIR/cpuset: they do not */
+	TREE_POLICIES,
+};
+
 /* What a number stands for. */
 struct node {
 	uint64_t number;
+	enum tree_policy policy;
 	const struct view *view; /* the registry's entry; NULL: a name passed through from sysfs */
 	unsigned type;           /* DT_DIR, DT_REG or DT_LNK */
-	char path[TREE_PATH];    /* below "/" on the host; "" is the root */
+	char path[TREE_PATH];    /* below "/" on the host; "" is the root of each policy */
+};
+
+/* A name in a directory of the registry. */
+struct tree_entry {
+	uint64_t number;
+	enum tree_policy policy;
+	const struct view *view;
+	struct slice name; /* of static storage */
 };
 
 /* Borrows `h` and takes over what its table holds; an entry that cannot be right is a number that
@@ -47,13 +66,15 @@ int tree_number(
 /* True for directories whose names come from sysfs. */
 bool tree_passes_through(const struct node *dir);
 
-/* The registry's entry called `name` in `dir`; NULL. */
-const struct view *tree_entry(const struct node *dir, struct slice name);
+/* The number of an entry of the registry. */
+uint64_t tree_number_of(enum tree_policy policy, const struct view *v);
 
-/* The registry's entries in `dir`, one after the other from *position (0 at first); NULL at the
- * end. `ret_name` points into the entry's path. */
-const struct view *tree_next_entry(
-	const struct node *dir, size_t *position, struct slice *ret_name);
+/* What is called `name` in `dir`; false when the registry has no such. */
+bool tree_entry(const struct node *dir, struct slice name, struct tree_entry *ret);
+
+/* The registry's names in `dir`, one after the other from *position (0 at first); false at the end.
+ */
+bool tree_next_entry(const struct node *dir, size_t *position, struct tree_entry *ret);
 
 /* DT_DIR or DT_REG. */
 unsigned tree_type(const struct view *v);

@@ -348,14 +348,14 @@ declare -A CT_CG=()     # name -> its cgroup below our parent
 declare -A CT_ENTER=()  # name -> nsenter's options
 
 # Runs as the container's init until the files are bound, then becomes an init that only reaps.
-container_start() { # READY-FIFO KIND
+container_start() { # READY-FIFO KIND TREE
 	local file
 
 	if [ "$2" = cgmount ]; then
 		mount_own_cgroups || exit
 	fi
 	if [ "$2" != bare ]; then
-		bind_files || exit
+		bind_files "$MNT${3:+/$3}" || exit
 	fi
 	exec "$POKE" init "$1"
 }
@@ -376,14 +376,14 @@ mount_own_cgroups() {
 	done
 }
 
-bind_files() {
+bind_files() { # FROM
 	local file
 
 	for file in $SERVED $CPU_DIR; do
-		mount --bind "$MNT/$file" "/$file" || return
+		mount --bind "$1/$file" "/$file" || return
 	done
 	for file in $SERVED_LATER; do
-		[ ! -e "$MNT/$file" ] || mount --bind "$MNT/$file" "/$file" || return
+		[ ! -e "$1/$file" ] || mount --bind "$1/$file" "/$file" || return
 	done
 }
 
@@ -395,9 +395,10 @@ bind_files() {
 #                   leaf) with cgroup mounts of its own
 #   --userns        a user namespace, root mapped to root
 #   --bare          no files bound
+#   --tree=NAME     the files come from DIR/NAME (quota, cpuset) instead of DIR
 new_container() {
 	local name=$1 cgroup=$1 leaf= kind=plain option limits=() flags=(-p -f -m --mount-proc)
-	local enter="-p -m"
+	local enter="-p -m" tree=
 
 	shift
 	for option in "$@"; do
@@ -408,6 +409,7 @@ new_container() {
 		--cgroupns) kind=cgmount enter="$enter -C" ;;
 		--userns) flags=(-U -r "${flags[@]}") enter="$enter -U" ;;
 		--bare) kind=bare ;;
+		--tree=*) tree=${option#*=} ;;
 		*) bail "new_container: $option" ;;
 		esac
 	done
@@ -420,13 +422,13 @@ new_container() {
 	fi
 	CT_CG[$name]=$cgroup
 	CT_ENTER[$name]=$enter
-	spawn_init "$name" "$cgroup" "$leaf" "$kind" "${flags[@]}"
+	spawn_init "$name" "$cgroup" "$leaf" "$kind" "$tree" "${flags[@]}"
 }
 
-spawn_init() { # NAME CGROUP LEAF KIND UNSHARE-FLAG...
-	local name=$1 cgroup=$2 leaf=$3 kind=$4 ready=$WORK/$1.ready
+spawn_init() { # NAME CGROUP LEAF KIND TREE UNSHARE-FLAG...
+	local name=$1 cgroup=$2 leaf=$3 kind=$4 tree=$5 ready=$WORK/$1.ready
 
-	shift 4
+	shift 5
 	rm -f "$ready"
 	(
 		trap - EXIT INT TERM
@@ -435,12 +437,12 @@ spawn_init() { # NAME CGROUP LEAF KIND UNSHARE-FLAG...
 			# -C apart from the rest: init may then move to its leaf and keep this root
 			exec unshare -C bash -c 'source "$1"; join_cgroup "$2"; shift 2; exec "$@"' - \
 				"$WORK/state.sh" "$cgroup${leaf:+/$leaf}" \
-				unshare --kill-child=KILL "$@" bash -c 'source "$1"; container_start "$2" "$3"' - \
-				"$WORK/state.sh" "$ready" "$kind"
+				unshare --kill-child=KILL "$@" bash -c 'source "$1"; container_start "$2" "$3" "$4"' - \
+				"$WORK/state.sh" "$ready" "$kind" "$tree"
 		fi
 		[ -z "$leaf" ] || join_cgroup "$cgroup/$leaf" || exit
-		exec unshare --kill-child=KILL "$@" bash -c 'source "$1"; container_start "$2" "$3"' - \
-			"$WORK/state.sh" "$ready" "$kind"
+		exec unshare --kill-child=KILL "$@" bash -c 'source "$1"; container_start "$2" "$3" "$4"' - \
+			"$WORK/state.sh" "$ready" "$kind" "$tree"
 	) </dev/null >"$WORK/$name.log" 2>&1 &
 	CT_PARENT[$name]=$!
 	if ! wait_until 10 test -e "$ready"; then

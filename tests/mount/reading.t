@@ -103,4 +103,4 @@ is "$(cd "$MNT/$CPU_DIR" && find . -type l -printf '%p %l\n' | sort)" \
 	"$(cd /$CPU_DIR && find . -type l -printf '%p %l\n' | sort)" "symbolic links are the kernel's"
 is "$(cd "$MNT/$CPU_DIR" && find . -path './cpu*/topology/*' -type f -exec cat {} + 2>&1)" \
 	"$(cd /$CPU_DIR && find . -path './cpu*/topology/*' -type f -exec cat {} + 2>&1)" "topology passes through"
-is "$(ls "$MNT")" "$(printf 'proc\nsys')" "the top holds proc and sys"
+is "$(ls "$MNT")" "$(printf 'cpuset\nproc\nquota\nsys')" "the top holds proc and sys, and the two trees that hold them again"

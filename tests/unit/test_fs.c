@@ -130,6 +130,16 @@ static void assert_stale(uint64_t number)
 	ck_assert_int_eq(tree_node(tree, number, &node), -ESTALE);
 }
 
+/* The number of a name of the registry; 0. */
+static uint64_t entry_in(uint64_t dir, const char *name)
+{
+	struct tree_entry entry;
+	struct node parent;
+
+	ck_assert_int_eq(tree_node(tree, dir, &parent), 0);
+	return tree_entry(&parent, slice_str(name), &entry) ? entry.number : 0;
+}
+
 START_TEST(registered_numbers_stand_for_their_entries)
 {
 	struct node root, cpu;
@@ -139,14 +149,69 @@ START_TEST(registered_numbers_stand_for_their_entries)
 	ck_assert_uint_eq(tree_parent(tree, &root), TREE_ROOT);
 	ck_assert_int_eq(tree_node(tree, 6, &cpu), 0);
 	ck_assert_uint_eq(tree_parent(tree, &cpu), 3);
-	ck_assert_uint_eq(tree_entry(&root, slice_str("proc"))->node, 2);
-	ck_assert_uint_eq(tree_entry(&cpu, slice_str("online"))->node, 32);
-	ck_assert_ptr_null(tree_entry(&root, slice_str("meminfo")));
-	ck_assert_ptr_null(tree_entry(&root, slice_str("")));
+	ck_assert_uint_eq(entry_in(TREE_ROOT, "proc"), 2);
+	ck_assert_uint_eq(entry_in(6, "online"), 32);
+	ck_assert_uint_eq(entry_in(TREE_ROOT, "meminfo"), 0);
+	ck_assert_uint_eq(entry_in(TREE_ROOT, ""), 0);
 	assert_stale(0);
 	assert_stale(99);
 	assert_stale(HANDOVER_NODE_BASE);
 	assert_stale(UINT64_MAX);
+}
+END_TEST
+
+START_TEST(every_policy_has_every_entry_under_a_number_of_its_own)
+{
+	static const char *const dirs[] = { NULL, "quota", "cpuset" };
+
+	/* A promise to the binds of running containers, as the registry's numbers are. */
+	ck_assert_uint_eq(entry_in(TREE_ROOT, "quota"), 0x10001);
+	ck_assert_uint_eq(entry_in(TREE_ROOT, "cpuset"), 0x20001);
+	for (unsigned policy = 1; policy < countof(dirs); policy++) {
+		const uint64_t base = policy * UINT64_C(0x10000);
+
+		ck_assert_uint_eq(entry_in(base + 1, "quota"), 0);
+		ck_assert_uint_eq(entry_in(base + 1, "cpuset"), 0);
+		for (size_t i = 0; i < view_count; i++) {
+			const struct view *v = &view_registry[i];
+			const uint64_t number = base + v->node;
+			struct node node, plain;
+
+			ck_assert_int_eq(tree_node(tree, v->node, &plain), 0);
+			ck_assert_int_eq(plain.policy, TREE_DEFAULT);
+			ck_assert_int_eq(tree_node(tree, number, &node), 0);
+			ck_assert_uint_eq(node.number, number);
+			ck_assert_uint_eq(node.policy, policy);
+			ck_assert_ptr_eq(node.view, v);
+			ck_assert_str_eq(node.path, plain.path);
+			ck_assert_uint_eq(tree_parent(tree, &node),
+				v->node == 1 ? 1 : base + tree_parent(tree, &plain));
+		}
+		ck_assert_uint_eq(entry_in(base + 1, "proc"), base + 2);
+		ck_assert_uint_eq(entry_in(base + 6, "online"), base + 32);
+	}
+	assert_stale(0x10000);
+	assert_stale(0x10000 + 99);
+	assert_stale(0x30001);
+}
+END_TEST
+
+START_TEST(a_passed_through_name_belongs_to_the_policy_of_its_directory)
+{
+	const uint64_t plain = number_in(6, "cpu0", DT_DIR);
+	const uint64_t quota = number_in(0x10006, "cpu0", DT_DIR);
+	const uint64_t file = number_in(quota, "uevent", DT_REG);
+	struct node node;
+
+	ck_assert_uint_ne(plain, quota);
+	next_worker();
+	ck_assert_uint_eq(number_in(0x10006, "cpu0", DT_DIR), quota);
+	assert_path(file, "sys/cpu/cpu0/uevent");
+	ck_assert_int_eq(tree_node(tree, file, &node), 0);
+	ck_assert_int_eq(node.policy, TREE_QUOTA);
+	ck_assert_uint_eq(tree_parent(tree, &node), quota);
+	ck_assert_int_eq(tree_node(tree, quota, &node), 0);
+	ck_assert_uint_eq(tree_parent(tree, &node), 0x10006);
 }
 END_TEST
 
@@ -669,6 +734,8 @@ int main(void)
 	TCase *machine = add_case(s, "machine", machine_setup, machine_teardown);
 
 	tcase_add_test(nodes, registered_numbers_stand_for_their_entries);
+	tcase_add_test(nodes, every_policy_has_every_entry_under_a_number_of_its_own);
+	tcase_add_test(nodes, a_passed_through_name_belongs_to_the_policy_of_its_directory);
 	tcase_add_test(nodes, a_name_keeps_its_number_from_worker_to_worker);
 	tcase_add_test(nodes, thousands_of_names_keep_their_numbers);
 	tcase_add_test(nodes, a_number_never_changes_its_type);

@@ -85,6 +85,8 @@ START_TEST(every_file_has_what_a_file_needs)
 		const struct view *v = &view_registry[i];
 
 		ck_assert_ptr_nonnull(v->says);
+		/* Above it stands how CPUs are counted (fs/tree.c). */
+		ck_assert_uint_lt(v->node, VIEW_NODES);
 		if (v->kind != VIEW_FILE) {
 			ck_assert_ptr_null(v->render);
 			ck_assert_uint_eq(v->mode, 0555);
