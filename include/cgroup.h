@@ -62,6 +62,12 @@ struct cgroup_layout {
 int cgroup_layout_new(const struct root *root, struct cgroup_layout **ret);
 void cgroup_layout_free(struct cgroup_layout *l);
 
+/* The kernel's word for it, cgroup v2's where the versions differ. */
+const char *cgroup_controller_name(enum cgroup_controller controller);
+
+/* For people: "cgroup v1 (cpu, memory), v2 (io); missing: hugetlb". Appends without a newline. */
+void cgroup_layout_describe(const struct cgroup_layout *l, struct text *t);
+
 /* What /proc/<pid>/cgroup says: the process's path in each hierarchy of the layout, NULL where it
  * is in none or in one that is not mounted. */
 struct cgroup_paths {

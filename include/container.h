@@ -92,5 +92,9 @@ struct container *container_ref(struct container *c);
 /* NULL is fine. */
 void container_unref(struct container *c);
 
+/* False: the daemon is not in the initial pid namespace, so there are callers without a number
+ * (SPEC 2.6). */
+bool container_sees_everybody(const struct container_cache *c);
+
 /* Records alive, for tests and limits. */
 unsigned container_count(const struct container_cache *c);

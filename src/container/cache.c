@@ -26,6 +26,11 @@ unsigned container_count(const struct container_cache *c)
 	return n - 1; /* the host's is always there */
 }
 
+bool container_sees_everybody(const struct container_cache *c)
+{
+	return c->pid_ns == INITIAL_PID_NS;
+}
+
 /* --- the way from a thread ------------------------------------------------------------------ */
 
 /* True when this caller, and no other, is to look at init now. */
@@ -266,10 +271,6 @@ int container_cache_new(const struct container_config *config, struct container_
 	for (size_t i = 0; i < SHARDS; i++)
 		pthread_mutex_init(&c->shards[i].lock, NULL);
 	r = find_own_namespaces(c);
-	if (r == 0 && c->pid_ns != INITIAL_PID_NS)
-		log_info("not in the host's pid namespace: who opens a file from outside ours gets "
-			 "an "
-			 "error; run the daemon with the host's pid namespace to serve them too");
 	if (r == 0)
 		r = container_new_host(c, &c->host);
 	if (r == 0)

@@ -18,6 +18,7 @@
 #include "log.h"
 #include "loop.h"
 #include "parse.h"
+#include "report.h"
 #include "root.h"
 #include "sandbox.h"
 #include "slab.h"
@@ -133,6 +134,9 @@ static int start(struct worker *w, const int *devices, unsigned n)
 		r = look_at_machine(w, share);
 	if (r == 0)
 		r = take_over(w, share);
+	/* The first of its supervisor: those after it look at the same machine. */
+	if (r == 0 && atomic_load(&w->handover->generation) == 0)
+		report_log(&w->root, w->layout, container_sees_everybody(w->containers));
 	if (r == 0)
 		r = open_session(w, devices[0]);
 	if (r == 0)
