@@ -295,8 +295,8 @@ static void look_at_mounts(struct asking *a)
 	int r = read_mountinfo(a, pid);
 
 	a->has_mountinfo = r == 0;
-	/* What is so only now is no ground for an answer that lasts. */
-	a->provisional = r == -EBUSY || r == -ETIME || r == -ENOMEM;
+	/* Whatever else it is may be over soon, and is no ground for an answer that lasts. */
+	a->provisional = r < 0 && r != -EFBIG;
 	if (r == -EFBIG)
 		log_limited("container-mountinfo-big",
 			"the mount table of process %d is too long to be looked through, so the "

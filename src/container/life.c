@@ -351,7 +351,10 @@ int life_of_host(struct container_cache *c, struct life **ret)
 
 /* --- looking at init again (2.7) ------------------------------------------------------------ */
 
-static int read_seen(struct container_cache *c, const struct life *l, struct life_seen *ret)
+/* `ret_exiting`: its first thread has ended, or is about to, and nothing else can be told; others
+ * may live for long. */
+static int read_seen(
+	struct container_cache *c, const struct life *l, struct life_seen *ret, bool *ret_exiting)
 {
 	const struct root *root = c->config.root;
 	uint64_t parent_ns = 0;
@@ -359,7 +362,6 @@ static int read_seen(struct container_cache *c, const struct life *l, struct lif
 
 	if (r < 0)
 		return r;
-	/* An init whose first thread has ended shows no namespace: then no caller shares it. */
 	if (proc_ns(root, l->pid, "ns/cgroup", &ret->cgroup_ns) < 0)
 		ret->cgroup_ns = 0;
 	/* Where the machine's PID 1 cannot be looked at, its namespace is taken to be ours. */
@@ -367,6 +369,7 @@ static int read_seen(struct container_cache *c, const struct life *l, struct lif
 		parent_ns = c->cgroup_ns;
 	ret->short_keys = ret->cgroup_ns != 0 && ret->cgroup_ns != c->cgroup_ns &&
 		ret->cgroup_ns != parent_ns;
+	*ret_exiting = proc_is_exiting(root, l->pid);
 	return initpid_ended(l->watch_fd) ? -ESRCH : 0;
 }
 
@@ -376,22 +379,32 @@ static bool same_seen(const struct life_seen *a, const struct life_seen *b)
 		slice_same(slice_of(&a->cgroup), slice_of(&b->cgroup));
 }
 
+/* Takes the text of `now` where it is news. */
+static void note_seen(struct life *l, struct life_seen *now)
+{
+	pthread_mutex_lock(&l->lock);
+	if (l->seen.generation == 0 || !same_seen(&l->seen, now)) {
+		struct life_seen old = l->seen;
+
+		now->generation = old.generation + 1;
+		l->seen = *now;
+		atomic_store(&l->generation, now->generation);
+		*now = old;
+	}
+	pthread_mutex_unlock(&l->lock);
+}
+
 int life_look(struct container_cache *c, struct life *l)
 {
 	struct life_seen now = { 0 };
-	int r = read_seen(c, l, &now);
+	bool exiting;
+	int r = read_seen(c, l, &now, &exiting);
 
+	if (r == 0 && !exiting)
+		note_seen(l, &now);
+	else if (r == 0 && atomic_load(&l->generation) == 0)
+		r = -ESRCH; /* too late to find out */
 	if (r == 0) {
-		pthread_mutex_lock(&l->lock);
-		if (l->seen.generation == 0 || !same_seen(&l->seen, &now)) {
-			struct life_seen old = l->seen;
-
-			now.generation = old.generation + 1;
-			l->seen = now;
-			atomic_store(&l->generation, now.generation);
-			now = old;
-		}
-		pthread_mutex_unlock(&l->lock);
 		atomic_store(&l->checked_ns, clock_monotonic_ns());
 	} else if (r == -ESRCH) {
 		pthread_mutex_lock(&c->lock);

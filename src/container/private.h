@@ -55,6 +55,10 @@ int proc_text(const struct root *root, pid_t pid, const char *name, size_t max, 
 int proc_start(const struct root *root, pid_t pid, uint64_t *ret_ticks);
 uint64_t proc_ticks_to_ns(uint64_t ticks);
 
+/* True when it is gone, or its first thread is: what was read of its v1 cgroups before this was
+ * asked may have been "/", which the kernel says of whoever is exiting. */
+bool proc_is_exiting(const struct root *root, pid_t pid);
+
 struct proc_status {
 	pid_t parent;
 	uint64_t innermost; /* its number in its own pid namespace: the last of NSpid */
@@ -199,7 +203,8 @@ int life_of_cgroup(struct container_cache *c, const struct cgroup_set *set,
 	const struct cgroup_paths *paths, pid_t caller, struct owner *owner, struct life **ret);
 /* The host's own, which never ends. */
 int life_of_host(struct container_cache *c, struct life **ret);
-/* Looks at init again. -ESRCH when it has died. Needs a pin. */
+/* Looks at init again; while it is exiting, what was seen before stays. -ESRCH when it has died.
+ * Needs a pin. */
 int life_look(struct container_cache *c, struct life *l);
 /* Copies what was last seen. 0 or -ENOMEM. */
 int life_seen_copy(struct life *l, struct life_seen *ret);

@@ -14,6 +14,7 @@
 #include "cleanup.h"
 
 #define STATUS_MAX (64u << 10)
+#define PF_EXITING 0x4u /* include/linux/sched.h, the same in every version */
 
 struct proc_path proc_path(pid_t pid, const char *name)
 {
@@ -63,7 +64,8 @@ uint64_t proc_ticks_to_ns(uint64_t ticks)
 	return mul_div(ticks, NS_PER_S, (uint64_t)sysconf(_SC_CLK_TCK));
 }
 
-int proc_start(const struct root *root, pid_t pid, uint64_t *ret_ticks)
+/* Fields of stat behind the third, numbered as in proc_pid_stat(5). */
+static int stat_field(const struct root *root, pid_t pid, unsigned n, uint64_t *ret)
 {
 	autotext t = { 0 };
 	struct slice rest, word;
@@ -77,10 +79,22 @@ int proc_start(const struct root *root, pid_t pid, uint64_t *ret_ticks)
 	if (!end)
 		return -EBADMSG;
 	rest = (struct slice){ end + 1, t.len - (size_t)(end + 1 - t.data) };
-	for (unsigned field = 3; field < 22; field++)
+	for (unsigned field = 3; field < n; field++)
 		if (!slice_word(&rest, &word))
 			return -EBADMSG;
-	return slice_next_u64(&rest, ret_ticks) ? 0 : -EBADMSG;
+	return slice_next_u64(&rest, ret) ? 0 : -EBADMSG;
+}
+
+int proc_start(const struct root *root, pid_t pid, uint64_t *ret_ticks)
+{
+	return stat_field(root, pid, 22, ret_ticks);
+}
+
+bool proc_is_exiting(const struct root *root, pid_t pid)
+{
+	uint64_t flags;
+
+	return stat_field(root, pid, 9, &flags) < 0 || (flags & PF_EXITING);
 }
 
 /* The last number of "NSpid:\t4711\t12\t1". */

@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -138,9 +139,40 @@ static void obey(const struct box *b, char command, int child_control)
 		if (spawn(command == BOX_NEST) == 0)
 			serve(b, child_control, -1);
 		break;
+	case BOX_CHROOT:
+		if (chroot("/proc") < 0)
+			_exit(19);
+		break;
+	case BOX_END_THREAD: /* serve() does it */
+		break;
 	default:
 		_exit(16);
 	}
+}
+
+/* Where another thread goes on; one in a process. */
+static struct {
+	const struct box *box;
+	int control, child_control;
+} next;
+
+static void *serve_next(void *data)
+{
+	serve(next.box, next.control, next.child_control);
+	return data;
+}
+
+/* Unlike pthread_exit(3) leaves nothing to be waited for. */
+static void end_thread(const struct box *b, int control, int child_control)
+{
+	pthread_t thread;
+
+	next.box = b;
+	next.control = control;
+	next.child_control = child_control;
+	if (pthread_create(&thread, NULL, serve_next, NULL) != 0)
+		_exit(20);
+	syscall(SYS_exit, 0);
 }
 
 /* Never returns. */
@@ -154,6 +186,8 @@ static void serve(const struct box *b, int control, int child_control)
 		obey(b, command, child_control);
 		if (write(control, "k", 1) != 1)
 			break;
+		if (command == BOX_END_THREAD)
+			end_thread(b, control, child_control);
 	}
 	_exit(0);
 }
@@ -201,6 +235,22 @@ void box_start(struct box *b, const struct cgroup_layout *layout, unsigned flags
 	b->control = first[0];
 	b->child_control = child[0];
 	await(b->control);
+}
+
+void box_move(const struct box *b, pid_t pid)
+{
+	char procs[128], number[16];
+
+	snprintf(procs, sizeof(procs), "%s/cgroup.procs", b->path + 1);
+	snprintf(number, sizeof(number), "%d", (int)pid);
+	for (size_t i = 0; i < b->layout->n; i++) {
+		autoclose int fd = -1;
+
+		if (!wanted(&b->layout->hierarchy[i]))
+			continue;
+		fd = openat(b->layout->hierarchy[i].dirfd, procs, O_WRONLY | O_CLOEXEC);
+		ck_assert_int_gt(write(fd, number, strlen(number)), 0);
+	}
 }
 
 /* The daemon's number of the one child. */

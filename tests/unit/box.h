@@ -26,6 +26,8 @@ enum box_command {
 	BOX_LEAVE = 'r',      /* moves to the root cgroup */
 	BOX_FORK = 'f',       /* makes the one child that box.child is */
 	BOX_NEST = 'n',       /* the same as PID 1 of a pid namespace below */
+	BOX_END_THREAD = 't', /* its first thread ends, another one lives on and obeys */
+	BOX_CHROOT = 'h',     /* its root becomes /proc, from where no cgroup mount is seen */
 };
 
 struct box {
@@ -44,6 +46,8 @@ void box_start(struct box *b, const struct cgroup_layout *layout, unsigned flags
 /* Tells the first process, or its child, to do something, and waits until that is done. */
 void box_tell(struct box *b, enum box_command command);
 void box_tell_child(struct box *b, enum box_command command);
+/* Moves a process of the test to the box's cgroup. */
+void box_move(const struct box *b, pid_t pid);
 /* Ends all its processes; the cgroups stay until box_remove(). */
 void box_kill(struct box *b);
 void box_remove(struct box *b);

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What those inside a container may try, with real namespaces and cgroups: nobody is shown the
+ * host's or another container's numbers, and nobody decides what others are shown.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+
+#include "cleanup.h"
+#include "container_env.h"
+#include "unit.h"
+
+static bool has_no_namespaces(pid_t pid)
+{
+	uint64_t ns;
+
+	return proc_ns(&root, pid, "ns/cgroup", &ns) == -ESRCH;
+}
+
+static void assert_seen(pid_t pid, const char *path, enum container_rule rule)
+{
+	struct container *r = open_of(pid);
+
+	assert_cgroup(r, path, rule);
+	container_unref(r);
+}
+
+START_TEST(an_init_whose_first_thread_ended_is_not_taken_for_the_host)
+{
+	struct box box;
+
+	box_start(&box, layout, PLAIN);
+	assert_seen(box.pid, box.path, CONTAINER_RULE_INIT);
+	box_tell(&box, BOX_END_THREAD);
+	BY_NOW(has_no_namespaces(box.pid)); /* v1 then says "/" of its cgroups */
+	box.child = enter_pid_ns(&box);
+	box_move(&box, box.child);
+	usleep(1100000);
+	assert_seen(box.child, box.path, CONTAINER_RULE_INIT);
+	end(box.child);
+	box.child = 0;
+	box_stop(&box);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("container_trust");
+	TCase *c = make_case("container_trust");
+
+	if (!c) {
+		puts("1..0 # SKIP needs root and a cgroup hierarchy to make cgroups in");
+		return 0;
+	}
+	tcase_add_test(c, an_init_whose_first_thread_ended_is_not_taken_for_the_host);
+	suite_add_tcase(s, c);
+	return unit_run(s);
+}
