@@ -76,6 +76,31 @@ static struct container *from_cache(
 	return NULL;
 }
 
+static struct proc_id caller_of(const struct container *r)
+{
+	struct proc_id caller;
+
+	pthread_mutex_lock(&r->own->life->lock);
+	caller = r->own->caller;
+	pthread_mutex_unlock(&r->own->life->lock);
+	return caller;
+}
+
+/* Reads the start once for each caller, since one thread tends to ask often. */
+static void note_caller(struct container *r, pid_t tid)
+{
+	struct container_cache *c = r->own->cache;
+	struct proc_id caller = { .pid = tid };
+
+	/* The host needs no proof. */
+	if (r == c->host || caller_of(r).pid == tid ||
+		proc_start(c->config.root, tid, &caller.start_ticks) < 0)
+		return;
+	pthread_mutex_lock(&r->own->life->lock);
+	r->own->caller = caller;
+	pthread_mutex_unlock(&r->own->life->lock);
+}
+
 static int ask_once(
 	struct container_cache *c, pid_t tid, struct question *q, struct container **ret)
 {
@@ -95,7 +120,7 @@ static int ask_once(
 		r = container_resolve(c, tid, &k, q, ret);
 	}
 	if (r == 0 && k.mnt_ns != 0)
-		atomic_store(&(*ret)->own->caller, tid);
+		note_caller(*ret, tid);
 	return r;
 }
 
@@ -134,79 +159,67 @@ int container_open(struct container_cache *c, pid_t tid, struct container **ret)
 /* --- records that proved wrong, or have to be found again ---------------------------------------
  */
 
-/* True when `pid` is the process that started then. */
-static bool is_process(const struct container_cache *c, pid_t pid, uint64_t start)
+static bool is_there(const struct container_cache *c, const struct proc_id *p)
 {
 	uint64_t ticks;
 
-	return pid > 0 && proc_start(c->config.root, pid, &ticks) == 0 && ticks == start;
+	return p->pid > 0 && proc_start(c->config.root, p->pid, &ticks) == 0 &&
+		ticks == p->start_ticks;
 }
 
-static pid_t who_leads_to(struct container_cache *c, const struct container *r)
+/* Whoever the rules are to be applied to, to come to the same container. */
+static struct proc_id who_leads_to(const struct container_cache *c, const struct container *r)
 {
-	pid_t caller = atomic_load(&r->own->caller);
-	uint64_t now;
+	const struct proc_id init = { r->init, r->own->life->start_ticks };
 
-	if (atomic_load(&r->own->by_init) && is_process(c, r->init, r->own->life->start_ticks))
-		return r->init;
-	return caller > 0 && proc_start(c->config.root, caller, &now) == 0 ? caller : 0;
+	return atomic_load(&r->own->by_init) && is_there(c, &init) ? init : caller_of(r);
 }
 
 int container_again(struct container_cache *c, struct container *old, struct container **ret)
 {
 	struct question q = { .insist = true };
-	pid_t pid;
+	struct container *found;
+	struct proc_id who;
 	int r;
 
 	if (old == c->host)
 		return -ENODEV;
 	slow_ahead();
-	pid = who_leads_to(c, old);
+	who = who_leads_to(c, old);
 	pthread_mutex_lock(&c->lock);
 	container_unlink_locked(old);
 	pthread_mutex_unlock(&c->lock);
 	keys_drop_record(c, old);
-	if (pid == 0)
+	if (!is_there(c, &who))
 		return -ENODEV;
-	r = container_ask(c, pid, &q, ret);
-	return r == -ESRCH ? -ENODEV : r;
-}
-
-/* The start of the last caller; read once for each, since one thread tends to ask often. */
-static uint64_t caller_start(const struct container *r, pid_t caller)
-{
-	struct container_private *own = r->own;
-	uint64_t start = 0;
-
-	pthread_mutex_lock(&own->life->lock);
-	if (own->start_of == caller)
-		start = own->caller_start;
-	pthread_mutex_unlock(&own->life->lock);
-	if (start || proc_start(own->cache->config.root, caller, &start) < 0)
-		return start;
-	pthread_mutex_lock(&own->life->lock);
-	own->start_of = caller;
-	own->caller_start = start;
-	pthread_mutex_unlock(&own->life->lock);
-	return start;
+	r = container_ask(c, who.pid, &q, &found);
+	if (r < 0)
+		return r == -ESRCH ? -ENODEV : r;
+	/* What was read of it is good only if it lived all the while. */
+	if (!is_there(c, &who) || proc_is_exiting(c->config.root, who.pid)) {
+		container_unref(found);
+		return -ENODEV;
+	}
+	*ret = found;
+	return 0;
 }
 
 void container_identity(const struct container *r, struct container_identity *ret)
 {
-	pid_t caller = r == r->own->cache->host ? 0 : atomic_load(&r->own->caller);
+	const struct proc_id caller = caller_of(r);
 
 	*ret = (struct container_identity){
 		.init_start = r->own->life->start_ticks,
-		.caller_start = caller ? caller_start(r, caller) : 0,
+		.caller_start = caller.start_ticks,
 		.cgroups = r->own->hash,
 		.init = r->init,
-		.caller = caller,
+		.caller = caller.pid,
 	};
 }
 
-/* The record that process `pid` leads to, if it is the one that is looked for. */
+/* The record that `who` leads to, if it is the one that is looked for. */
 static int find_identical(struct container_cache *c, const struct container_identity *identity,
-	pid_t pid, uint64_t start, struct container **ret)
+	struct proc_id who, struct container **ret)
 {
 	struct question q = { 0 };
 	struct container *r;
@@ -214,7 +227,7 @@ static int find_identical(struct container_cache *c, const struct container_iden
 	/* The first time from what is known, the second time from the kernel. */
 	for (int attempt = 0; attempt < 2; attempt++) {
 		q.insist = attempt > 0;
-		if (!is_process(c, pid, start) || container_ask(c, pid, &q, &r) < 0)
+		if (!is_there(c, &who) || container_ask(c, who.pid, &q, &r) < 0)
 			return -ESTALE;
 		if (r->own->hash == identity->cgroups && r->init == identity->init &&
 			r->own->life->start_ticks == identity->init_start) {
@@ -229,6 +242,8 @@ static int find_identical(struct container_cache *c, const struct container_iden
 int container_by_identity(struct container_cache *c, const struct container_identity *identity,
 	struct container **ret)
 {
+	const struct proc_id init = { identity->init, identity->init_start };
+	const struct proc_id caller = { identity->caller, identity->caller_start };
 	int r = -ESTALE;
 
 	if (identity->init == 0 && identity->caller == 0 &&
@@ -238,9 +253,9 @@ int container_by_identity(struct container_cache *c, const struct container_iden
 	}
 	slow_ahead();
 	if (identity->init > 0)
-		r = find_identical(c, identity, identity->init, identity->init_start, ret);
+		r = find_identical(c, identity, init, ret);
 	if (r < 0 && identity->caller > 0)
-		r = find_identical(c, identity, identity->caller, identity->caller_start, ret);
+		r = find_identical(c, identity, caller, ret);
 	return r;
 }
 

@@ -51,6 +51,12 @@ int proc_ns(const struct root *root, pid_t pid, const char *link, uint64_t *ret)
 /* Appends a file of the process, -EFBIG above `max` bytes. */
 int proc_text(const struct root *root, pid_t pid, const char *name, size_t max, struct text *t);
 
+/* One process for the machine's whole life. */
+struct proc_id {
+	pid_t pid;
+	uint64_t start_ticks;
+};
+
 /* Field 22 of stat: clock ticks since boot. */
 int proc_start(const struct root *root, pid_t pid, uint64_t *ret_ticks);
 uint64_t proc_ticks_to_ns(uint64_t ticks);
@@ -121,7 +127,7 @@ struct rules_result {
 	struct cgroup_paths paths;
 	enum container_rule rule[CGROUP_HIERARCHIES];
 	bool confirmed; /* false: own cgroup alone, outside init's: good for one handle */
-	bool by_init;   /* some path is init's: init leads to this container too */
+	bool by_init;   /* every path is init's: init leads to this container too */
 };
 
 /* 0 or -ENOMEM; to be freed with rules_result_free(). */
@@ -244,10 +250,8 @@ struct container_private {
 	_Atomic bool by_init; /* evaluating init leads here */
 	_Atomic unsigned refs;
 	_Atomic uint64_t virtualised; /* of a record that is not stored; others use their life's */
-	_Atomic pid_t caller;         /* the last one whose long key led here; 0: none yet */
-	/* life->lock */
-	pid_t start_of; /* whose start the next is */
-	uint64_t caller_start;
+	/* life->lock: the last one whose long key led here; pid 0: none yet */
+	struct proc_id caller;
 };
 
 /* How one question is being answered, parents of the container included. */

@@ -80,7 +80,7 @@ static int decide(const struct evidence *e, char **ret_path, enum container_rule
 int rules_apply(const struct rules_input *in, struct rules_result *ret)
 {
 	autopaths own = { 0 }, mounts = { 0 }, init = { 0 };
-	struct rules_result result = { .confirmed = true };
+	struct rules_result result = { .confirmed = true, .by_init = true };
 	int r = cgroup_paths_parse(in->layout, in->cgroup, &own);
 
 	if (r == 0 && in->mountinfo)
@@ -94,8 +94,8 @@ int rules_apply(const struct rules_input *in, struct rules_result *ret)
 		r = decide(&e, &result.paths.path[i], &result.rule[i]);
 		if (in->init_cgroup && result.rule[i] == CONTAINER_RULE_OWN)
 			result.confirmed = false;
-		if (result.rule[i] == CONTAINER_RULE_INIT)
-			result.by_init = true;
+		if (e.own && result.rule[i] != CONTAINER_RULE_INIT)
+			result.by_init = false;
 	}
 	if (r < 0)
 		rules_result_free(&result);

@@ -44,6 +44,39 @@ START_TEST(an_init_whose_first_thread_ended_is_not_taken_for_the_host)
 }
 END_TEST
 
+/* Only hierarchies in which init's cgroups hold the caller's are init's to decide. */
+START_TEST(a_caller_from_elsewhere_is_not_led_to_init_when_its_cgroup_goes)
+{
+	struct container *r, *again;
+	struct box box;
+
+	box_start(&box, layout, PLAIN);
+	box_tell(&box, BOX_FORK);
+	box_tell_child(&box, BOX_LEAVE);
+	r = open_of(box.child);
+	ck_assert_int_eq(r->rule[box_hierarchy()], CONTAINER_RULE_OWN);
+	ck_assert_int_eq(container_again(cache, r, &again), 0);
+	ck_assert_int_eq(again->rule[box_hierarchy()], CONTAINER_RULE_OWN);
+	container_unref(r);
+	container_unref(again);
+	box_stop(&box);
+}
+END_TEST
+
+START_TEST(a_callers_number_that_another_process_got_leads_nowhere)
+{
+	struct container *r, *again;
+	struct box box;
+
+	box_start(&box, layout, BOX_OWN_CGROUP);
+	r = open_of(box.pid);
+	r->own->caller.start_ticks--; /* as if it had ended, and its number were used again */
+	ck_assert_int_eq(container_again(cache, r, &again), -ENODEV);
+	container_unref(r);
+	box_stop(&box);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("container_trust");
@@ -54,6 +87,8 @@ int main(void)
 		return 0;
 	}
 	tcase_add_test(c, an_init_whose_first_thread_ended_is_not_taken_for_the_host);
+	tcase_add_test(c, a_caller_from_elsewhere_is_not_led_to_init_when_its_cgroup_goes);
+	tcase_add_test(c, a_callers_number_that_another_process_got_leads_nowhere);
 	suite_add_tcase(s, c);
 	return unit_run(s);
 }

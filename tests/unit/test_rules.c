@@ -253,7 +253,7 @@ START_TEST(each_v1_hierarchy_is_decided_by_itself)
 	ck_assert_str_eq(r.paths.path[2], "/docker/abc");
 	ck_assert_int_eq(r.rule[2], CONTAINER_RULE_INIT);
 	ck_assert(!r.confirmed);
-	ck_assert(r.by_init);
+	ck_assert(!r.by_init);
 	rules_result_free(&r);
 }
 END_TEST
@@ -271,6 +271,7 @@ START_TEST(a_hierarchy_without_the_process_has_no_rule)
 	ck_assert_int_eq(r.rule[0], CONTAINER_RULE_NONE);
 	ck_assert_str_eq(r.paths.path[1], "/a");
 	ck_assert(r.confirmed);
+	ck_assert(r.by_init);
 	rules_result_free(&r);
 }
 END_TEST
