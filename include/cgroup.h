@@ -173,6 +173,10 @@ struct cgroup_swap {
 int cgroup_swap(const struct cgroup_set *s, const struct cgroup_memory *memory, uint64_t host_total,
 	uint64_t host_free, struct cgroup_swap *ret);
 
+/* Appends memory.kmem.slabinfo, the container's own caches. -ENOENT without such a file, or without
+ * a cache in it: since Linux 5.9 it is always empty, and v2 has none. */
+int cgroup_slabinfo(const struct cgroup_set *s, struct text *t);
+
 /* hugetlb.<size>: limit over ancestors (CGROUP_NO_LIMIT without one) and usage, in bytes. `size` is
  * the kernel's name ("2MB"). -ENOENT without the controller. */
 int cgroup_hugetlb(

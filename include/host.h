@@ -114,14 +114,15 @@ struct host_meminfo {
 
 int host_meminfo(struct host *h, uint64_t now_ns, const struct host_meminfo **ret);
 
-/* /proc/swaps, as old as a minute: for its header alone, which never changes. */
-struct host_swaps {
+/* What stands above the rows of a file: its first line and comments below it, each with its
+ * newline. As old as a minute, for it never changes. */
+struct host_header {
 	struct host_snapshot base;
 	struct text text;
-	struct slice header; /* the first line, without its newline */
 };
 
-int host_swaps(struct host *h, uint64_t now_ns, const struct host_swaps **ret);
+int host_swaps(struct host *h, uint64_t now_ns, const struct host_header **ret);
+int host_slabinfo(struct host *h, uint64_t now_ns, const struct host_header **ret);
 
 /* /proc/diskstats. Column 0 is the first behind the device's name (reads completed). */
 #define HOST_DISK_COLUMNS 17

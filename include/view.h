@@ -36,8 +36,9 @@ struct view_args {
 	const struct cgroup_layout *layout;
 	struct account_store *accounts; /* may be NULL: no memory */
 	const struct subject *subject;
-	uint64_t now_ns;   /* CLOCK_BOOTTIME */
-	unsigned user_hz;  /* sysconf(_SC_CLK_TCK) */
+	uint64_t now_ns;  /* CLOCK_BOOTTIME */
+	unsigned user_hz; /* sysconf(_SC_CLK_TCK) */
+	unsigned page_size;
 	bool quota;        /* the CPU count follows the quota (--enable-cfs) */
 	bool compat32;     /* the caller is a 32-bit task (arm64) */
 	bool pass_through; /* the admin wants the kernel's own files everywhere (SIGUSR2); known to
@@ -73,8 +74,10 @@ extern const size_t view_count;
 const struct view *view_by_node(uint64_t node);
 const struct view *view_by_path(const char *path);
 
-/* A renderer's answer: "for this container the kernel's own file is right". */
+/* A renderer's answers besides 0 and -errno: "for this container the kernel's own file is right",
+ * and "this text is made of the host's values, for the container has none". */
 #define VIEW_KERNELS_OWN 1
+#define VIEW_OF_HOST 2
 
 /*
  * Appends the whole file. Decides between rendering and the kernel's bytes (SPEC 2.4, 3). 0;

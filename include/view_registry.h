@@ -12,6 +12,7 @@
 #pragma once
 
 #define VIEW_NEEDS_CPUS (CGROUP_BIT(CGROUP_CPUSET) | CGROUP_BIT(CGROUP_CPU))
+#define VIEW_NEEDS_ANY (CGROUP_BIT(CGROUP_CONTROLLERS) - 1)
 
 #define VIEW_REGISTRY(DIR, FILE)                                                                   \
 	DIR(1, "", VIEW_DIR, "the root of the mount")                                              \
@@ -32,6 +33,8 @@
 		"swap the container may use, as one device")                                       \
 	FILE(21, "proc/diskstats", 0444, CGROUP_BIT(CGROUP_IO), false, view_diskstats,             \
 		"I/O of the container, by device")                                                 \
+	FILE(23, "proc/slabinfo", 0400, VIEW_NEEDS_ANY, false, view_slabinfo,                      \
+		"kernel memory of the container, in two rows")                                     \
 	FILE(32, "sys/devices/system/cpu/online", 0444, VIEW_NEEDS_CPUS, false, view_cpu_online,   \
 		"CPUs the container may use")                                                      \
 	FILE(33, "sys/devices/system/cpu/offline", 0444, VIEW_NEEDS_CPUS, false, view_cpu_offline, \

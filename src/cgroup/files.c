@@ -350,7 +350,7 @@ static int read_leased(struct cgroup *c, enum cgroup_file file, bool fresh, stru
 
 	if (r < 0)
 		return r;
-	r = read_fd_once(lease.fd, t);
+	r = name_of(c, file)->iterated ? read_fd(lease.fd, t) : read_fd_once(lease.fd, t);
 	cached = lease.pinned;
 	lease_end(&lease);
 	if (r == -ENODEV && cached)

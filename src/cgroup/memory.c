@@ -122,6 +122,31 @@ int cgroup_swap(const struct cgroup_set *s, const struct cgroup_memory *memory, 
 	return 0;
 }
 
+/* Before Linux 5.9 the header is there even when nothing is accounted. */
+static bool has_caches(struct slice text)
+{
+	struct slice line;
+
+	while (slice_line(&text, &line))
+		if (!slice_starts(line, "slabinfo - ") && !slice_starts(line, "#"))
+			return true;
+	return false;
+}
+
+int cgroup_slabinfo(const struct cgroup_set *s, struct text *t)
+{
+	struct cgroup *c = cgroup_serving(s, CGROUP_MEMORY);
+	struct slice text;
+	int r = c ? cgroup_read(c, FILE_MEMORY_SLABINFO, &text) : -ENOENT;
+
+	if (r < 0)
+		return r;
+	if (!has_caches(text))
+		return -ENOENT;
+	text_add(t, text.p, text.n);
+	return text_error(t);
+}
+
 int cgroup_hugetlb(
 	const struct cgroup_set *s, const char *size, uint64_t *ret_limit, uint64_t *ret_usage)
 {

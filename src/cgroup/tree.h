@@ -16,10 +16,11 @@ enum cgroup_file {
 	FILE_MEMORY_LIMIT,
 	FILE_MEMORY_USAGE,
 	FILE_MEMORY_STAT,
-	FILE_MEMORY_KERNEL, /* v1: bytes of kernel memory */
-	FILE_USE_HIERARCHY, /* v1: whether limits hold for the cgroups below */
-	FILE_SWAP_LIMIT,    /* v2: of swap; v1: of memory and swap together */
-	FILE_SWAP_USAGE,    /* the same */
+	FILE_MEMORY_KERNEL,   /* v1: bytes of kernel memory */
+	FILE_MEMORY_SLABINFO, /* v1 */
+	FILE_USE_HIERARCHY,   /* v1: whether limits hold for the cgroups below */
+	FILE_SWAP_LIMIT,      /* v2: of swap; v1: of memory and swap together */
+	FILE_SWAP_USAGE,      /* the same */
 	FILE_SWAPPINESS,
 	FILE_CPUSET_EFFECTIVE,
 	FILE_CPUSET_CPUS,
@@ -92,6 +93,7 @@ struct cgroup_file_name {
 	/* A kernel that has it in no cgroup now will not have it later either. Not so on v2, where
 	 * controllers are enabled at any time, and for what a module adds. */
 	bool settled;
+	bool iterated; /* not produced in one piece: a short read is not the end */
 };
 
 /* What memory.stat says. */

@@ -363,6 +363,7 @@ const struct cgroup_version cgroup_v1 = {
 		[FILE_MEMORY_USAGE] = { "memory.usage_in_bytes", CGROUP_MEMORY, true },
 		[FILE_MEMORY_STAT] = { "memory.stat", CGROUP_MEMORY, true },
 		[FILE_MEMORY_KERNEL] = { "memory.kmem.usage_in_bytes", CGROUP_MEMORY, true },
+		[FILE_MEMORY_SLABINFO] = { "memory.kmem.slabinfo", CGROUP_MEMORY, true, .iterated = true },
 		[FILE_USE_HIERARCHY] = { "memory.use_hierarchy", CGROUP_MEMORY, true },
 		[FILE_SWAP_LIMIT] = { "memory.memsw.limit_in_bytes", CGROUP_MEMORY, true },
 		[FILE_SWAP_USAGE] = { "memory.memsw.usage_in_bytes", CGROUP_MEMORY, true },

@@ -78,6 +78,7 @@ static int ask_once(struct fs *fs, const struct container *c, uint32_t flags, an
 		.subject = &c->subject,
 		.now_ns = clock_boottime_ns(),
 		.user_hz = fs->user_hz,
+		.page_size = fs->page_size,
 		.quota = follows_quota(fs, q->node),
 		.compat32 = flags & HANDOVER_COMPAT32,
 		.pass_through = atomic_load(&config->handover->pass_through) != 0,

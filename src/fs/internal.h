@@ -19,7 +19,7 @@ struct fs {
 	struct stat *registered; /* attributes of the registry's entries, in its order, once for
 				    each policy */
 	pthread_key_t scratch;
-	unsigned user_hz;
+	unsigned user_hz, page_size;
 	struct fuse_session *session; /* for notifications; NULL before fs_attach() */
 	_Atomic uint64_t *sized;      /* splice.c: bits; NULL where it has nothing to do */
 };

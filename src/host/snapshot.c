@@ -216,6 +216,7 @@ int host_new(const struct root *root, struct host **ret)
 	host_cache_init(&h->stat, h, &host_kind_stat);
 	host_cache_init(&h->meminfo, h, &host_kind_meminfo);
 	host_cache_init(&h->swaps, h, &host_kind_swaps);
+	host_cache_init(&h->slabinfo, h, &host_kind_slabinfo);
 	host_cache_init(&h->diskstats, h, &host_kind_diskstats);
 	host_cache_init(&h->cpus, h, &host_kind_cpus);
 	*ret = h;
@@ -230,6 +231,7 @@ void host_free(struct host *h)
 	host_cache_destroy(&h->stat);
 	host_cache_destroy(&h->meminfo);
 	host_cache_destroy(&h->swaps);
+	host_cache_destroy(&h->slabinfo);
 	host_cache_destroy(&h->diskstats);
 	host_cache_destroy(&h->cpus);
 	free(h);

@@ -44,7 +44,7 @@ struct host_cache {
 
 struct host {
 	const struct root *root;
-	struct host_cache cpuinfo, stat, meminfo, swaps, diskstats, cpus;
+	struct host_cache cpuinfo, stat, meminfo, swaps, slabinfo, diskstats, cpus;
 };
 
 void host_cache_init(struct host_cache *c, struct host *host, const struct host_kind *kind);
@@ -64,5 +64,6 @@ extern const struct host_kind host_kind_cpuinfo;
 extern const struct host_kind host_kind_stat;
 extern const struct host_kind host_kind_meminfo;
 extern const struct host_kind host_kind_swaps;
+extern const struct host_kind host_kind_slabinfo;
 extern const struct host_kind host_kind_diskstats;
 extern const struct host_kind host_kind_cpus;

@@ -44,18 +44,24 @@ static int log_failure(const struct view *v, int r)
 	return r;
 }
 
+/* -EIO for a container that had values of its own. */
+static int may_see_host(const struct view *v, const struct view_args *a)
+{
+	if (!was_virtualised(v, a->subject))
+		return 0;
+	log_limited("virtualised",
+		"/%s: a container lost the cgroup its values came from; it gets EIO, for the "
+		"host's values would be wrong. Put the controller back for its cgroup, or "
+		"restart the container",
+		v->path);
+	return -EIO;
+}
+
 static int kernels_own(const struct view *v, const struct view_args *a, struct text *t)
 {
-	if (was_virtualised(v, a->subject)) {
-		log_limited("virtualised",
-			"/%s: a container lost the cgroup its values came from; it gets EIO, for "
-			"the "
-			"host's values would be wrong. Put the controller back for its cgroup, or "
-			"restart the container",
-			v->path);
-		return -EIO;
-	}
-	return log_failure(v, host_file(a->host, v->path, t));
+	int r = may_see_host(v, a);
+
+	return r < 0 ? r : log_failure(v, host_file(a->host, v->path, t));
 }
 
 int view_render(const struct view *v, const struct view_args *a, struct text *t)
@@ -71,12 +77,14 @@ int view_render(const struct view *v, const struct view_args *a, struct text *t)
 	if (passes_through(v, a))
 		return kernels_own(v, a, t);
 	r = v->render(a, t);
-	if (r == 0)
-		r = text_error(t);
 	if (r == VIEW_KERNELS_OWN) {
 		t->len = before;
 		return kernels_own(v, a, t);
 	}
+	if (r >= 0 && text_error(t) < 0)
+		r = text_error(t);
+	if (r == VIEW_OF_HOST)
+		return may_see_host(v, a);
 	if (r == 0)
 		set_virtualised(v, a->subject);
 	return log_failure(v, r);

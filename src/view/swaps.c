@@ -39,20 +39,19 @@ static void print_row(struct text *t, const struct cgroup_swap *swap, bool wide)
 int view_swaps(const struct view_args *a, struct text *t)
 {
 	autohost const struct host_meminfo *host = NULL;
-	autohost const struct host_swaps *file = NULL;
+	autohost const struct host_header *header = NULL;
 	struct cgroup_memory memory;
 	struct cgroup_swap swap;
 	int r = host_meminfo(a->host, a->now_ns, &host);
 
 	if (r == 0)
-		r = host_swaps(a->host, a->now_ns, &file);
+		r = host_swaps(a->host, a->now_ns, &header);
 	if (r == 0)
 		r = meminfo_gather(a, host, &memory, &swap);
 	if (r != 0)
 		return r;
-	text_add(t, file->header.p, file->header.n);
-	text_puts(t, "\n");
+	text_add(t, header->text.data, header->text.len);
 	if (swap.total >= 1024)
-		print_row(t, &swap, has_wide_columns(file->header));
+		print_row(t, &swap, has_wide_columns(slice_of(&header->text)));
 	return text_error(t);
 }

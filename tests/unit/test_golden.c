@@ -271,6 +271,7 @@ static int machine_render(
 		.subject = &m->subject,
 		.now_ns = c->now_ns,
 		.user_hz = 100,
+		.page_size = 4096,
 		.quota = c->options.enable_cfs,
 		.compat32 = c->compat32 };
 

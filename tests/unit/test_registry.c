@@ -40,7 +40,7 @@ static const struct pin {
 	{ 20, "proc/swaps", false },
 	{ 21, "proc/diskstats", false },
 	{ 22, "proc/loadavg", true },
-	{ 23, "proc/slabinfo", true },
+	{ 23, "proc/slabinfo", false },
 	{ 24, "proc/pressure/cpu", true },
 	{ 25, "proc/pressure/memory", true },
 	{ 26, "proc/pressure/io", true },

@@ -366,6 +366,23 @@ START_TEST(a_renderer_may_decline_but_not_once_it_has_answered)
 }
 END_TEST
 
+START_TEST(what_is_made_of_the_hosts_values_is_refused_to_who_had_its_own)
+{
+	autotext t = { 0 };
+	struct caller c;
+
+	caller_of_fake(&c);
+	answer = VIEW_OF_HOST;
+	assert_rendered(&c, "rendered");
+	ck_assert_uint_eq(c.virtualised, 0);
+	answer = 0;
+	assert_rendered(&c, "rendered");
+	answer = VIEW_OF_HOST;
+	ck_assert_int_eq(view_render(&fake_view, &c.args, &t), -EIO);
+	caller_free(&c);
+}
+END_TEST
+
 START_TEST(the_kernels_file_that_the_admin_asked_for_is_no_loss_of_the_containers)
 {
 	struct caller c;
@@ -420,6 +437,7 @@ int main(void)
 	tcase_add_test(render, a_container_gets_the_rendered_file);
 	tcase_add_test(render, the_host_and_a_machine_without_the_controller_get_the_kernels);
 	tcase_add_test(render, a_renderer_may_decline_but_not_once_it_has_answered);
+	tcase_add_test(render, what_is_made_of_the_hosts_values_is_refused_to_who_had_its_own);
 	tcase_add_test(
 		render, the_kernels_file_that_the_admin_asked_for_is_no_loss_of_the_containers);
 	tcase_add_test(render, errors_are_errors_and_never_a_short_file);
