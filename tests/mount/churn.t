@@ -7,7 +7,7 @@ source "$(dirname "$0")/lib.sh"
 plan 10
 
 COUNT=1000
-[ -z "${LXCFS_TEST_VM-}" ] || COUNT=400
+[ -z "${LXCFS_TEST_VM-}" ] || COUNT=200
 READERS=20
 
 # A cpuset of v1 takes nobody before it is filled in; the rest is enough.
@@ -29,7 +29,7 @@ calm() { [ "$(descriptors)" -le "$1" ]; }
 start_daemon
 worker=$(worker_pid)
 # What is shared is touched page by page; after this many, all that is ever used has been.
-churn 2000 >/dev/null
+churn $((2 * COUNT)) >/dev/null
 sleep 2
 descriptors=$(descriptors)
 threads=$(status Threads)

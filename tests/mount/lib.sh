@@ -117,12 +117,11 @@ bail() {
 
 # wait_until SECONDS COMMAND...: tries ten times a second; seconds are of this machine's speed.
 wait_until() {
-	local tries=$(($1 * 10 * SLOW))
+	local end=$((SECONDS + $1 * SLOW))
 
 	shift
 	while ! "$@"; do
-		tries=$((tries - 1))
-		[ $tries -gt 0 ] || return 1
+		[ $SECONDS -lt $end ] || return 1
 		sleep 0.1
 	done
 }

@@ -65,7 +65,7 @@ is "$(in_container m cat /proc/meminfo | shape)" "$(shape /proc/meminfo)" \
 	"the lines, their order and widths are the running kernel's"
 is "$(in_container m cat /proc/meminfo | awk '
 	$1 == "MemTotal:" { total = $2 }
-	$1 ~ /^(Vmalloc|CommitLimit|Committed_AS|HugePages_|Huge[a-z])/ { next }
+	$1 ~ /^(Swap|Vmalloc|CommitLimit|Committed_AS|HugePages_|Huge[a-z])/ { next }
 	$2 !~ /^[0-9]+$/ || $2 + 0 > total + 0')" "" "nothing is negative or above MemTotal"
 is "$(in_container m cat /proc/meminfo | awk '
 	/^(Buffers|Mlocked|NFS_Unstable|Bounce|WritebackTmp|HardwareCorrupted|CmaTotal|CmaFree):/ && $2 != 0')" \
@@ -113,7 +113,9 @@ new_container full --memory=$((300 * MIB)) --cgroupns
 mount_tmpfs full
 if is_v2; then
 	set_limit full swap 0
-	echo -1000 >"/proc/${CT_PID[full]}/oom_score_adj"
+	for pid in "${CT_PID[full]}" "${CT_PARENT[full]}"; do
+		echo -1000 >"/proc/$pid/oom_score_adj"
+	done
 	fill_tmpfs full 120
 	set_limit full memory $((80 * MIB))
 	now=$(enter full "-p -m -C" cat /proc/meminfo)

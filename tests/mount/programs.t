@@ -33,8 +33,8 @@ between "$(awk '/^Average/ && $2 == "all" { print $NF }' <<<"$mpstat")" 80 100 "
 
 iostat=$(inside iostat -c)
 matches "$iostat" '\(1 CPU\)' "iostat: one CPU"
-is "$(inside iostat -d | awk 'seen && NF { print $1 } /^Device/ { seen = 1 }' | sort | xargs)" \
-	"$(inside cat /proc/diskstats | awk '{ print $3 }' | sort | xargs)" "iostat: the devices that the container used"
+is "$(inside vmstat -d | awk 'NR > 2 { print $1 }' | sort | xargs)" \
+	"$(inside cat /proc/diskstats | awk '{ print $3 }' | sort | xargs)" "vmstat -d: the devices that the container used"
 
 lscpu=$(inside lscpu)
 is "$(awk -F': *' '/On-line CPU\(s\) list/ { print $2 }' <<<"$lscpu")" 1 "lscpu: the CPU that is online"
