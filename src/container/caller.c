@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 
 #include "cleanup.h"
 #include "log.h"
@@ -13,6 +14,7 @@
 void caller_key_free(struct caller_key *k)
 {
 	text_free(&k->cgroup);
+	text_free(&k->root);
 	*k = (struct caller_key){ 0 };
 }
 
@@ -51,13 +53,30 @@ static int read_cgroup(const struct root *root, pid_t tid, struct text *t)
 	return r == -ENOENT ? -ESRCH : r;
 }
 
+/* Only the kernel is asked, and no file system that a container may hold up. */
+static int read_root(const struct root *root, pid_t tid, struct text *t)
+{
+	struct proc_path path = proc_path(tid, "root");
+	char link[PATH_MAX];
+	ssize_t n = readlinkat(root->proc, path.s, link, sizeof(link));
+
+	if (n < 0)
+		return errno == ENOENT ? -ESRCH : -errno;
+	if (n != 1)
+		text_add(t, link, (size_t)n);
+	return text_error(t);
+}
+
 int caller_key_lengthen(const struct root *root, pid_t tid, struct caller_key *k)
 {
 	int r = proc_ns(root, tid, "ns/mnt", &k->mnt_ns);
 
 	text_reset(&k->cgroup);
+	text_reset(&k->root);
 	if (r == 0)
 		r = read_cgroup(root, tid, &k->cgroup);
+	if (r == 0)
+		r = read_root(root, tid, &k->root);
 	return told(tid, r);
 }
 
@@ -65,14 +84,18 @@ void caller_key_shorten(struct caller_key *k)
 {
 	k->mnt_ns = 0;
 	text_reset(&k->cgroup);
+	text_reset(&k->root);
 }
 
 int caller_key_copy(const struct caller_key *k, struct caller_key *ret)
 {
-	struct caller_key copy = { k->pid_ns, k->cgroup_ns, k->mnt_ns, { 0 } };
+	struct caller_key copy = {
+		.pid_ns = k->pid_ns, .cgroup_ns = k->cgroup_ns, .mnt_ns = k->mnt_ns
+	};
 
 	text_add(&copy.cgroup, k->cgroup.data, k->cgroup.len);
-	if (text_error(&copy.cgroup) < 0) {
+	text_add(&copy.root, k->root.data, k->root.len);
+	if (text_error(&copy.cgroup) < 0 || text_error(&copy.root) < 0) {
 		caller_key_free(&copy);
 		return -ENOMEM;
 	}
@@ -83,7 +106,8 @@ int caller_key_copy(const struct caller_key *k, struct caller_key *ret)
 bool caller_key_equal(const struct caller_key *a, const struct caller_key *b)
 {
 	return a->pid_ns == b->pid_ns && a->cgroup_ns == b->cgroup_ns && a->mnt_ns == b->mnt_ns &&
-		slice_same(slice_of(&a->cgroup), slice_of(&b->cgroup));
+		slice_same(slice_of(&a->cgroup), slice_of(&b->cgroup)) &&
+		slice_same(slice_of(&a->root), slice_of(&b->root));
 }
 
 uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t n)
@@ -100,5 +124,6 @@ uint64_t caller_key_hash(const struct caller_key *k)
 	const uint64_t numbers[] = { k->pid_ns, k->cgroup_ns, k->mnt_ns };
 	uint64_t hash = hash_bytes(HASH_START, numbers, sizeof(numbers));
 
-	return hash_bytes(hash, k->cgroup.data, k->cgroup.len);
+	hash = hash_bytes(hash, k->cgroup.data, k->cgroup.len);
+	return hash_bytes(hash, k->root.data, k->root.len);
 }

@@ -222,7 +222,8 @@ static int ask_life(struct asking *a)
 /* Makes the key what the sort of caller needs. */
 static int ask_key(struct asking *a)
 {
-	const struct caller_key shorter = { a->key->pid_ns, a->key->cgroup_ns, 0, { 0 } };
+	const struct caller_key shorter = { .pid_ns = a->key->pid_ns,
+		.cgroup_ns = a->key->cgroup_ns };
 
 	if (a->is_short) {
 		caller_key_shorten(a->key);

@@ -78,11 +78,12 @@ int64_t proc_parse_boottime_offset(struct slice text);
 
 /* --- caller.c ------------------------------------------------------------------------------ */
 
-/* Whom an answer is good for. The short form, mnt_ns 0 and no text, stands for everybody in init's
+/* Whom an answer is good for. The short form, mnt_ns 0 and no texts, stands for everybody in init's
  * own cgroup namespace. */
 struct caller_key {
 	uint64_t pid_ns, cgroup_ns, mnt_ns;
 	struct text cgroup; /* of /proc/<tid>/cgroup */
+	struct text root;   /* its root directory's path, as mountinfo depends on it; empty: "/" */
 };
 
 #define autokey __attribute__((cleanup(caller_key_free))) struct caller_key
@@ -90,7 +91,7 @@ struct caller_key {
 void caller_key_free(struct caller_key *k);
 /* Two stat(2). */
 int caller_key_short(const struct root *root, pid_t tid, struct caller_key *ret);
-/* Adds what the short form lacks; the key keeps its text from then on. */
+/* Adds what the short form lacks; the key keeps its texts from then on. */
 int caller_key_lengthen(const struct root *root, pid_t tid, struct caller_key *k);
 void caller_key_shorten(struct caller_key *k);
 int caller_key_copy(const struct caller_key *k, struct caller_key *ret);

@@ -77,6 +77,25 @@ START_TEST(a_callers_number_that_another_process_got_leads_nowhere)
 }
 END_TEST
 
+/* Anybody may chroot(2) in a user namespace of their own and keep all the others, and a process is
+ * told only of mounts below its root. */
+START_TEST(who_changed_its_root_does_not_answer_for_others)
+{
+	struct box box;
+
+	/* As with --pid=host: each caller by its own cgroup and mounts. */
+	box_start(&box, layout, BOX_OWN_CGROUP | BOX_CGROUP_NS | BOX_CGROUP_MOUNT);
+	box_tell(&box, BOX_FORK);
+	box_tell(&box, BOX_ENTER_LEAF);
+	box_tell_child(&box, BOX_ENTER_LEAF);
+	box_tell_child(&box, BOX_CHROOT);
+	container_unref(open_of(box.child));
+	assert_seen(box.pid, box.path, CONTAINER_RULE_MOUNT);
+	ck_assert(is_stored(box.pid));
+	box_stop(&box);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("container_trust");
@@ -89,6 +108,7 @@ int main(void)
 	tcase_add_test(c, an_init_whose_first_thread_ended_is_not_taken_for_the_host);
 	tcase_add_test(c, a_caller_from_elsewhere_is_not_led_to_init_when_its_cgroup_goes);
 	tcase_add_test(c, a_callers_number_that_another_process_got_leads_nowhere);
+	tcase_add_test(c, who_changed_its_root_does_not_answer_for_others);
 	suite_add_tcase(s, c);
 	return unit_run(s);
 }
