@@ -124,8 +124,9 @@ static void close_dir(DIR **dir)
 		closedir(*dir);
 }
 
-/* A directory that cannot be opened was removed meanwhile, or its path is too long for any
- * account to exist there. */
+/* A directory that cannot be opened was removed meanwhile, its path is too long for any account to
+ * exist there, or the container that it was given to has closed it: whose accounts are below is its
+ * own loss, where an incomplete walk would keep everybody's for ever. */
 static bool list(struct walk *w, const char *path)
 {
 	autoclose int fd = openat(w->mount, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -133,7 +134,7 @@ static bool list(struct walk *w, const char *path)
 	struct dirent *entry;
 
 	if (!dir)
-		return errno == ENOENT || errno == ENAMETOOLONG;
+		return errno == ENOENT || errno == ENAMETOOLONG || errno == EACCES;
 	fd = -1; /* the stream's now */
 	while ((entry = readdir(dir))) {
 		struct named *named;

@@ -5,7 +5,10 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <stdio.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 
 #include "cleanup.h"
 #include "container_env.h"
@@ -323,6 +326,39 @@ START_TEST(accounts_stay_with_the_cgroup_and_go_with_it)
 }
 END_TEST
 
+/* As the worker, who is root without CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH. */
+static void drop_capabilities(void)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2] = { 0 };
+
+	ck_assert_int_eq(syscall(SYS_capset, &header, data), 0);
+}
+
+START_TEST(a_cgroup_that_its_owner_closed_does_not_keep_others_accounts)
+{
+	autotext state = { 0 }, predecessor = { 0 };
+	struct account *account;
+	struct container *r;
+	struct box box, closed;
+	int mount = layout->hierarchy[box_hierarchy()].dirfd;
+
+	box_start(&closed, layout, MODERN);
+	ck_assert_int_eq(fchmodat(mount, closed.path + 1, 0, 0), 0);
+	box_start(&box, layout, MODERN);
+	r = open_of(box.pid);
+	ck_assert_int_eq(
+		account_begin(accounts, &r->subject.account, &state, &predecessor, &account), 0);
+	ck_assert_int_eq(account_end(account, "x", 1), 0);
+	container_unref(r);
+	box_stop(&box);
+	drop_capabilities();
+	sweep_accounts(cache); /* before the watching thread does, which may do all */
+	ck_assert_uint_eq(count_accounts(), 0);
+	box_stop(&closed);
+}
+END_TEST
+
 START_TEST(an_unwatched_record_expires_unused)
 {
 	struct box box;
@@ -362,6 +398,7 @@ int main(void)
 	tcase_add_test(c, another_worker_finds_a_handles_container_again);
 	tcase_add_test(c, threads_that_ask_at_once_get_one_record);
 	tcase_add_test(c, accounts_stay_with_the_cgroup_and_go_with_it);
+	tcase_add_test(c, a_cgroup_that_its_owner_closed_does_not_keep_others_accounts);
 	tcase_add_test(c, an_unwatched_record_expires_unused);
 	suite_add_tcase(s, c);
 	return unit_run(s);
