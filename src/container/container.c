@@ -399,11 +399,24 @@ static void free_set(struct cgroup_set **set)
 	cgroup_set_free(*set);
 }
 
+/* What a cgroup namespace does not hold is spelled "/../...". */
+static void tell_outside(const struct asking *a, const struct cgroup_paths *paths)
+{
+	for (size_t i = 0; i < a->c->config.layout->n; i++)
+		if (paths->path[i] && strncmp(paths->path[i], "/..", 3) == 0)
+			log_limited("container-outside",
+				"the cgroup of process %d is outside the daemon's cgroup "
+				"namespace, so nothing limits what it is shown: run lxcfs in the "
+				"host's cgroup namespace (docker: --cgroupns=host)",
+				(int)a->tid);
+}
+
 static int record_of(struct asking *a, struct rules_result *rules, struct container **ret)
 {
 	__attribute__((cleanup(free_set))) struct cgroup_set *set = NULL;
 	int r = cgroup_set_new(a->c->config.tree, &rules->paths, &set);
 
+	tell_outside(a, &rules->paths);
 	if (r < 0)
 		return r == -ENOENT ? -EAGAIN : r;
 	if (a->life)

@@ -5,7 +5,10 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
 
 #include "cleanup.h"
 #include "container_env.h"
@@ -96,6 +99,34 @@ START_TEST(who_changed_its_root_does_not_answer_for_others)
 }
 END_TEST
 
+/* The standard error of what follows, to be read back. */
+static int catch_log(void)
+{
+	int fd = memfd_create("log", MFD_CLOEXEC);
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_ge(dup2(fd, STDERR_FILENO), 0);
+	return fd;
+}
+
+START_TEST(a_cgroup_outside_the_daemons_namespace_is_told_of)
+{
+	autotext log = { 0 };
+	autoclose int fd = catch_log();
+	struct box daemon, outside;
+
+	box_start(&daemon, layout, BOX_OWN_CGROUP);
+	box_move(&daemon, getpid());
+	ck_assert_int_eq(unshare(CLONE_NEWCGROUP), 0);
+	box_start(&outside, layout, PLAIN);
+	container_unref(open_of(outside.pid));
+	ck_assert_int_eq(read_fd(fd, &log), 0);
+	ck_assert_ptr_nonnull(memmem(log.data, log.len, "outside the daemon's cgroup", 27));
+	box_stop(&outside);
+	box_kill(&daemon); /* its cgroups go when this process has left them */
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("container_trust");
@@ -109,6 +140,7 @@ int main(void)
 	tcase_add_test(c, a_caller_from_elsewhere_is_not_led_to_init_when_its_cgroup_goes);
 	tcase_add_test(c, a_callers_number_that_another_process_got_leads_nowhere);
 	tcase_add_test(c, who_changed_its_root_does_not_answer_for_others);
+	tcase_add_test(c, a_cgroup_outside_the_daemons_namespace_is_told_of);
 	suite_add_tcase(s, c);
 	return unit_run(s);
 }
