@@ -31,7 +31,8 @@ int read_file_at(int dirfd, const char *path, struct text *t);
 int read_fd(int fd, struct text *t);
 
 /* The same for files that are produced in one piece (cgroup files, /proc/stat, /proc/meminfo):
- * there a read that is shorter than the room is the end, which saves the second system call. */
+ * there a read that is shorter than the room is the end, which saves the second system call. The
+ * text is of one moment even while other threads read the same descriptor. */
 int read_fd_once(int fd, struct text *t);
 
 /* As read_file_at(), but gives up after `max` bytes with -EFBIG or when the clock passes

@@ -48,8 +48,8 @@ static int over(const struct bounds *b, size_t got)
 	return 0;
 }
 
-/* Appends `fd` from offset 0; `once`: a read shorter than the room is the end. */
-static int read_all(int fd, bool once, const struct bounds *bounds, struct text *t)
+/* Appends `fd` from offset 0 until a read says that it is the end. */
+static int read_all(int fd, const struct bounds *bounds, struct text *t)
 {
 	const size_t before = t->len;
 	int r = 0;
@@ -72,8 +72,6 @@ static int read_all(int fd, bool once, const struct bounds *bounds, struct text 
 			return 0;
 		else {
 			t->len += (size_t)n;
-			if (once && (size_t)n < room)
-				return 0;
 			if (bounds)
 				r = over(bounds, t->len - before);
 		}
@@ -86,7 +84,7 @@ static int read_path(int dirfd, const char *path, const struct bounds *bounds, s
 {
 	autoclose int fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 
-	return fd < 0 ? -errno : read_all(fd, false, bounds, t);
+	return fd < 0 ? -errno : read_all(fd, bounds, t);
 }
 
 int read_file_at(int dirfd, const char *path, struct text *t)
@@ -103,10 +101,27 @@ int read_file_bounded(int dirfd, const char *path, size_t max, uint64_t deadline
 
 int read_fd(int fd, struct text *t)
 {
-	return read_all(fd, false, NULL, t);
+	return read_all(fd, NULL, t);
 }
 
 int read_fd_once(int fd, struct text *t)
 {
-	return read_all(fd, true, NULL, t);
+	for (size_t room = READ_STEP;; room++) {
+		ssize_t n;
+
+		if (!text_reserve(t, room))
+			return -ENOMEM;
+		room = t->capacity - t->len;
+		do
+			n = pread(fd, t->data + t->len, room, 0);
+		while (n < 0 && errno == EINTR);
+		if (n < 0)
+			return -errno;
+		/* What does not fit is read again, not on: the kernel keeps one text for each open
+		 * file, and a second reader of the descriptor may have replaced it by now. */
+		if ((size_t)n < room) {
+			t->len += (size_t)n;
+			return 0;
+		}
+	}
 }

@@ -3,11 +3,19 @@
  * The text, slice and CPU list helpers: what every parser and renderer stands on.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "cleanup.h"
 #include "cpumask.h"
 #include "parse.h"
+#include "root.h"
 #include "text.h"
 #include "unit.h"
 
@@ -116,6 +124,89 @@ START_TEST(the_first_cpus_are_the_lowest_ids)
 }
 END_TEST
 
+/* A file of the kernel's in one piece, larger than a first read, that gains and loses a line
+ * anywhere: what an epoll set watches. */
+#define WATCHED 200u
+
+static struct {
+	int epoll, fdinfo, fds[WATCHED];
+	atomic_bool stop;
+} watched;
+
+static void *change_watched(void *unused)
+{
+	struct epoll_event event = { .events = EPOLLIN };
+
+	(void)unused;
+	for (unsigned i = 0; !atomic_load(&watched.stop); i++) {
+		const int fd = watched.fds[i % WATCHED];
+
+		ck_assert_int_eq(epoll_ctl(watched.epoll, EPOLL_CTL_DEL, fd, NULL), 0);
+		ck_assert_int_eq(epoll_ctl(watched.epoll, EPOLL_CTL_ADD, fd, &event), 0);
+	}
+	return NULL;
+}
+
+/* Every line once, but for the one that is away at that moment. */
+static void check_watched(struct slice text)
+{
+	bool seen[4 * WATCHED] = { false };
+	struct slice line, word;
+	unsigned n = 0;
+
+	while (slice_line(&text, &line)) {
+		uint64_t fd;
+
+		if (!slice_word(&line, &word) || !slice_equal(word, "tfd:"))
+			continue;
+		ck_assert(slice_next_u64(&line, &fd) && fd < countof(seen) && !seen[fd]);
+		seen[fd] = true;
+		n++;
+	}
+	ck_assert_uint_ge(n, WATCHED - 1);
+}
+
+static void *read_watched(void *unused)
+{
+	(void)unused;
+	while (!atomic_load(&watched.stop)) {
+		autotext t = { 0 };
+
+		ck_assert_int_eq(read_fd_once(watched.fdinfo, &t), 0);
+		check_watched(slice_of(&t));
+	}
+	return NULL;
+}
+
+START_TEST(readers_of_one_descriptor_get_no_piece_of_each_others_text)
+{
+	struct epoll_event event = { .events = EPOLLIN };
+	pthread_t threads[4];
+	char path[64];
+
+	watched.epoll = epoll_create1(EPOLL_CLOEXEC);
+	for (unsigned i = 0; i < WATCHED; i++) {
+		watched.fds[i] = eventfd(0, EFD_CLOEXEC);
+		ck_assert_int_eq(
+			epoll_ctl(watched.epoll, EPOLL_CTL_ADD, watched.fds[i], &event), 0);
+	}
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", watched.epoll);
+	watched.fdinfo = open(path, O_RDONLY | O_CLOEXEC);
+	ck_assert_int_ge(watched.fdinfo, 0);
+	pthread_create(&threads[0], NULL, change_watched, NULL);
+	for (unsigned i = 1; i < countof(threads); i++)
+		pthread_create(&threads[i], NULL, read_watched, NULL);
+	usleep(500000);
+	atomic_store(&watched.stop, true);
+	for (unsigned i = 0; i < countof(threads); i++)
+		pthread_join(threads[i], NULL);
+	for (unsigned i = 0; i < WATCHED; i++)
+		close(watched.fds[i]);
+	close(watched.fdinfo);
+	close(watched.epoll);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("base");
@@ -128,6 +219,7 @@ int main(void)
 	tcase_add_test(c, cpu_lists_survive_a_round_trip);
 	tcase_add_test(c, cpu_lists_that_are_none_leave_an_empty_set);
 	tcase_add_test(c, the_first_cpus_are_the_lowest_ids);
+	tcase_add_test(c, readers_of_one_descriptor_get_no_piece_of_each_others_text);
 	suite_add_tcase(s, c);
 	return unit_run(s);
 }
