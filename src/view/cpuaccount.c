@@ -7,31 +7,19 @@
 
 #include <errno.h>
 
-#include "log.h"
+#include "kept.h"
 
 static int advance(
 	const struct view_args *a, const struct cputime_sample *sample, struct cputime *ret)
 {
-	struct account_key key = a->subject->account;
-	autotext old = { 0 };
-	autotext predecessor = { 0 };
 	autotext state = { 0 };
-	struct account *account = NULL;
-	int r = -ENOSPC;
+	struct kept kept;
+	int r = kept_begin(a, a->quota ? ACCOUNT_CPU_QUOTA : ACCOUNT_CPU, &kept);
 
-	key.kind = a->quota ? ACCOUNT_CPU_QUOTA : ACCOUNT_CPU;
-	if (a->accounts)
-		r = account_begin(a->accounts, &key, &old, &predecessor, &account);
-	if (r < 0 && r != -ENOSPC)
+	if (r < 0)
 		return r;
-	r = cputime_advance(slice_of(&old), slice_of(&predecessor), sample, &state, ret);
-	/* Where there is no room for the new bytes the old ones stay, and their interval goes on.
-	 */
-	if (account && account_end(account, state.data, r == 0 ? state.len : 0) == -ENOSPC)
-		log_limited("cpu accounts",
-			"no room to keep a container's CPU times: they may stand still or start "
-			"again. Too many files are held open in containers, or too many containers "
-			"run");
+	r = cputime_advance(slice_of(&kept.old), slice_of(&kept.predecessor), sample, &state, ret);
+	kept_end(&kept, r == 0 ? &state : NULL);
 	return r;
 }
 

@@ -3,32 +3,21 @@
  * /proc/diskstats (SPEC 11): the host's lines of the devices that the container did I/O on, with
  * its own numbers. disktime.c computes them; here they are gathered and printed.
  */
-#include <errno.h>
-
-#include "account.h"
 #include "disktime.h"
+#include "kept.h"
 #include "view.h"
 
-/* As far as the old state goes: without an account, or with a full table, every read is the first.
- */
-static int advance(const struct view_args *a, const struct disktime_sample *sample,
-	struct text *state, struct disktime *ret)
+static int advance(
+	const struct view_args *a, const struct disktime_sample *sample, struct disktime *ret)
 {
-	struct account_key key = a->subject->account;
-	autotext old = { 0 };
-	autotext predecessor = { 0 };
-	struct account *account = NULL;
-	int r = -ENOSPC;
+	autotext state = { 0 };
+	struct kept kept;
+	int r = kept_begin(a, ACCOUNT_DISK, &kept);
 
-	key.kind = ACCOUNT_DISK;
-	if (a->accounts)
-		r = account_begin(a->accounts, &key, &old, &predecessor, &account);
-	if (r < 0 && r != -ENOSPC)
+	if (r < 0)
 		return r;
-	r = disktime_advance(slice_of(&old), sample, state, ret);
-	if (account)
-		/* Without room for the new state the old one stays, and its interval goes on. */
-		account_end(account, state->data, r == 0 ? state->len : 0);
+	r = disktime_advance(slice_of(&kept.old), sample, &state, ret);
+	kept_end(&kept, r == 0 ? &state : NULL);
 	return r;
 }
 
@@ -51,7 +40,6 @@ int view_diskstats(const struct view_args *a, struct text *t)
 	autohost const struct host_diskstats *host = NULL;
 	__attribute__((cleanup(cgroup_io_free))) struct cgroup_io io = { 0 };
 	__attribute__((cleanup(disktime_free))) struct disktime times = { 0 };
-	autotext state = { 0 };
 	int r;
 
 	/* First the container's counters: the host's then hold what they hold, as a rule. */
@@ -61,7 +49,7 @@ int view_diskstats(const struct view_args *a, struct text *t)
 	if (r == 0)
 		r = advance(a,
 			&(struct disktime_sample){ a->now_ns, a->subject->start_ns, host, &io },
-			&state, &times);
+			&times);
 	if (r < 0)
 		return r;
 	print(&times, t);
