@@ -211,6 +211,32 @@ void cgroup_cpu_usage_free(struct cgroup_cpu_usage *u);
 /* Tasks in the cgroup and below it (pids.current). -ENOENT without a pids controller. */
 int cgroup_tasks(const struct cgroup_set *s, uint64_t *ret);
 
+/* --- where a limit comes from, for people (--inspect) ------------------------------------ */
+
+enum cgroup_limit_kind {
+	CGROUP_LIMIT_MEMORY,
+	CGROUP_LIMIT_SWAP, /* v1: of memory and swap together */
+	CGROUP_LIMIT_CPUSET,
+	CGROUP_LIMIT_QUOTA,
+	CGROUP_LIMITS,
+};
+
+/* What one cgroup has to say of a limit. */
+struct cgroup_level {
+	const char *path;  /* as /proc/<pid>/cgroup has it */
+	const char *file;  /* the name of its file, "memory.max" */
+	bool there;        /* false: it has no such file, nothing below is set */
+	struct slice says; /* "268435456", "max", "0-3"; a quota: "50000 100000" */
+	uint64_t limit; /* bytes; of a quota whole CPUs; CGROUP_NO_LIMIT; of a cpuset, which has no
+			   size of its own, 0 where it names CPUs and CGROUP_NO_LIMIT else */
+};
+
+/* Tells the container's own cgroup and then each ancestor whose limit holds for it; what they
+ * point to lasts until `tell` returns. The limit in force is that of the typed getters above: of
+ * the nearest level that has the least. 0, -ENODEV, -errno. */
+int cgroup_levels(const struct cgroup_set *s, enum cgroup_limit_kind kind,
+	void (*tell)(const struct cgroup_level *level, void *data), void *data);
+
 /* --- io --------------------------------------------------------------------------------- */
 
 struct cgroup_io_device {

@@ -96,5 +96,9 @@ void container_unref(struct container *c);
  * (SPEC 2.6). */
 bool container_sees_everybody(const struct container_cache *c);
 
+/* The cgroup that rule[hierarchy] chose, as /proc/<pid>/cgroup has it: "/" where that is the root.
+ * NULL without one. */
+const char *container_path(const struct container *c, unsigned hierarchy);
+
 /* Records alive, for tests and limits. */
 unsigned container_count(const struct container_cache *c);

@@ -110,6 +110,11 @@ struct handover {
 int handover_new(int *ret_fd, struct handover **ret);
 void handover_free(struct handover *h);
 
+/* The memfd's name. */
+#define HANDOVER_NAME "lxcfs-handover"
+/* Reads the flag of somebody else's area. 0; -EINVAL when it is none that we know. */
+int handover_peek_pass_through(int fd, bool *ret);
+
 /* The connection is dead and a fresh one comes: what belonged to the old one (requests, INIT,
  * handles) must not be taken for the new one's, whose numbers start anew. Nodes and accounts stay.
  */

@@ -6,16 +6,20 @@
 
 #include <stdbool.h>
 #include <stdio.h>
+#include <sys/types.h>
 
 enum options_action {
 	OPTIONS_SERVE,
 	OPTIONS_HELP,
 	OPTIONS_VERSION,
 	OPTIONS_LIST_FILES,
+	OPTIONS_INSPECT,
 };
 
 struct options {
 	enum options_action action;
+	pid_t inspect;           /* with OPTIONS_INSPECT: which process */
+	bool json;               /* then: for machines */
 	const char *dir;         /* where to mount, as given */
 	const char *pidfile;     /* never NULL after options_parse() */
 	const char *runtime_dir; /* never NULL after options_parse() */
@@ -32,8 +36,9 @@ struct options {
 	char own_path[4096];       /* owns the default of `pidfile` */
 };
 
-/* Fills `ret` from the command line. 0, or the exit status (2) after one line on `errors` that
- * names what was wrong and how to mend it. Strings point into argv or into `ret`. */
+/* Fills `ret` from the command line. 0, with a line on `errors` for each option that has no effect
+ * any more; or the exit status (2) after one that names what was wrong and how to mend it. Strings
+ * point into argv or into `ret`. */
 int options_parse(int argc, char **argv, struct options *ret, FILE *errors);
 
 /* One line an option, from the same table that parses them. */

@@ -4,6 +4,7 @@
  */
 #include <stdio.h>
 
+#include "inspect.h"
 #include "options.h"
 #include "supervisor.h"
 #include "view.h"
@@ -32,6 +33,8 @@ int main(int argc, char **argv)
 		return 0;
 	case OPTIONS_LIST_FILES:
 		return list_files();
+	case OPTIONS_INSPECT:
+		return inspect_run(&options);
 	case OPTIONS_SERVE:
 		break;
 	}

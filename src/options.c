@@ -12,7 +12,7 @@
 #include <sys/mount.h>
 
 #include "cleanup.h"
-#include "log.h"
+#include "parse.h"
 
 #define DEFAULT_RUNTIME_DIR "/run"
 
@@ -20,6 +20,7 @@ enum row_kind {
 	ROW_ACTION,    /* sets `action` to `value` */
 	ROW_FLAG,      /* sets the bool at `offset` to `value` */
 	ROW_STRING,    /* sets the string at `offset` */
+	ROW_PID,       /* sets `action` to `value`, and `inspect` */
 	ROW_FUSE,      /* words for mount(2) or for nobody */
 	ROW_ACCEPTED,  /* what it asks for is so anyway */
 	ROW_WITHDRAWN, /* what it asked for is no more: one log line */
@@ -70,6 +71,9 @@ static const struct row rows[] = {
 	ACCEPTED(0, "enable-pidfd", ROW_ACCEPTED, "use pidfds (always so)"),
 	FLAG(0, "enable-psi-poll", enable_psi_poll, true, "poll triggers on /proc/pressure files"),
 	ACTION(0, "list-files", OPTIONS_LIST_FILES, "print the served files, one a line, and exit"),
+	{ 0, "inspect", "PID", ROW_PID, OPTIONS_INSPECT, 0,
+		"tell what that process is shown, and why, and exit" },
+	FLAG(0, "json", json, true, "with --inspect: as JSON"),
 	ACTION('v', "version", OPTIONS_VERSION, "print the version and exit"),
 	ACCEPTED('s', NULL, ROW_ACCEPTED, NULL),
 	ACCEPTED(0, "enable-cgroup", ROW_WITHDRAWN, NULL),
@@ -103,18 +107,21 @@ static const struct word words[] = {
 
 /* libfuse's and mount(8)'s own, which we decide ourselves: without the "no_" that many of them may
  * have in front. Values are not looked at. */
-static const char *const ignored_words[] = { "ac_attr_timeout", "allow_other", "allow_root",
-	"async", "async_dio", "async_read", "atomic_o_trunc", "attr_timeout", "auto", "auto_cache",
-	"auto_inval_data", "auto_unmount", "big_writes", "blkdev", "blksize", "clone_fd",
-	"congestion_threshold", "debug", "default_permissions", "defaults", "dev", "direct_io",
-	"dirsync", "entry_timeout", "exec", "fsname", "gid", "group_id", "hard_remove", "intr",
-	"intr_signal", "kernel_cache", "large_read", "max_background", "max_idle_threads",
-	"max_read", "max_readahead", "max_threads", "max_write", "modules", "negative_timeout",
-	"noauto", "noauto_cache", "nodev", "nodiratime", "noexec", "nofail", "noforget", "nonempty",
-	"norelatime", "nosuid", "relatime", "remember", "remote_flock", "remote_lock",
-	"remote_posix_lock", "readdir_ino", "readdirplus", "rofd_flush", "rootmode", "splice_move",
-	"splice_read", "splice_write", "strictatime", "subtype", "suid", "sync", "sync_read",
-	"time_gran", "umask", "use_ino", "user", "user_id", "uid", "writeback_cache", "_netdev" };
+static const char *const ignored_words[] = { "_netdev", "ac_attr_timeout", "allow_other",
+	"allow_root", "async", "async_dio", "async_read", "atomic_o_trunc", "attr_timeout", "auto",
+	"auto_cache", "auto_inval_data", "auto_unmount", "big_writes", "blkdev", "blksize",
+	"clone_fd", "comment", "congestion_threshold", "debug", "default_permissions", "defaults",
+	"dev", "diratime", "direct_io", "dirsync", "dmask", "drop_privileges", "entry_timeout",
+	"exec", "fmask", "fsname", "gid", "group", "group_id", "hard_remove", "intr", "intr_signal",
+	"iversion", "kernel_cache", "large_read", "lazytime", "loud", "mand", "max_background",
+	"max_idle_threads", "max_read", "max_readahead", "max_threads", "max_write", "modules",
+	"negative_timeout", "noauto", "noauto_cache", "nodev", "nodiratime", "noexec", "nofail",
+	"noforget", "noiversion", "nolazytime", "nomand", "nonempty", "norelatime", "nostrictatime",
+	"nosuid", "nosymfollow", "nouser", "owner", "parallel_direct_writes", "readdir_ino",
+	"readdirplus", "relatime", "remember", "remote_flock", "remote_lock", "remote_posix_lock",
+	"rofd_flush", "rootmode", "silent", "splice_move", "splice_read", "splice_write",
+	"strictatime", "subtype", "suid", "sync", "sync_read", "time_gran", "uid", "umask",
+	"use_ino", "user", "user_id", "users", "writeback_cache" };
 
 static const struct word *find_word(const char *s, size_t n)
 {
@@ -133,7 +140,7 @@ static bool is_ignored(const char *s, size_t n)
 	const char *value = memchr(s, '=', n);
 	size_t length = value ? (size_t)(value - s) : n;
 
-	if (length >= 2 && strncmp(s, "x-", 2) == 0)
+	if (length >= 2 && (s[0] == 'x' || s[0] == 'X') && s[1] == '-')
 		return true; /* mount(8): for programs in user space */
 	if (length > 3 && strncmp(s, "no_", 3) == 0) {
 		s += 3;
@@ -211,6 +218,19 @@ static int take_words(struct options *o, const char *s, FILE *errors)
 
 /* --- the command line ------------------------------------------------------------------- */
 
+static int take_pid(const struct row *row, const char *argument, pid_t *ret, FILE *errors)
+{
+	uint64_t pid;
+
+	if (!slice_u64(slice_str(argument), &pid) || pid == 0 || pid > INT32_MAX) {
+		fprintf(errors, "lxcfs: --%s needs the number of a process, '%s' is none: see ps\n",
+			row->name, argument);
+		return 2;
+	}
+	*ret = (pid_t)pid;
+	return 0;
+}
+
 static int take(const struct row *row, const char *argument, struct options *o, FILE *errors)
 {
 	switch (row->kind) {
@@ -228,10 +248,13 @@ static int take(const struct row *row, const char *argument, struct options *o, 
 		}
 		*(const char **)((char *)o + row->offset) = argument;
 		return 0;
+	case ROW_PID:
+		o->action = (enum options_action)row->value;
+		return take_pid(row, argument, &o->inspect, errors);
 	case ROW_FUSE:
 		return take_words(o, argument, errors);
 	case ROW_WITHDRAWN:
-		log_info("--%s has no effect any more: leave it out", row->name);
+		fprintf(errors, "lxcfs: --%s has no effect any more: leave it out\n", row->name);
 		return 0;
 	case ROW_ACCEPTED:
 		return 0;
@@ -313,6 +336,22 @@ static int take_options(int argc, char **argv, struct options *o, FILE *errors)
 	return 0;
 }
 
+/* What --inspect goes with. */
+static int check_inspect(int argc, char **argv, const struct options *o, FILE *errors)
+{
+	if (o->json && o->action != OPTIONS_INSPECT) {
+		fputs("lxcfs: --json goes with --inspect=PID alone: leave it out\n", errors);
+		return 2;
+	}
+	if (o->action == OPTIONS_INSPECT && optind < argc) {
+		fprintf(errors,
+			"lxcfs: --inspect takes one process, '%s' is too much: leave it out\n",
+			argv[optind]);
+		return 2;
+	}
+	return 0;
+}
+
 static int take_dir(int argc, char **argv, struct options *o, FILE *errors)
 {
 	if (o->action != OPTIONS_SERVE)
@@ -355,6 +394,8 @@ int options_parse(int argc, char **argv, struct options *ret, FILE *errors)
 	memset(ret, 0, sizeof(*ret));
 	ret->runtime_dir = DEFAULT_RUNTIME_DIR;
 	r = take_options(argc, argv, ret, errors);
+	if (!r)
+		r = check_inspect(argc, argv, ret, errors);
 	if (!r)
 		r = take_dir(argc, argv, ret, errors);
 	if (!r)

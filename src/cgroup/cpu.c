@@ -11,7 +11,7 @@
 #include "cleanup.h"
 
 /* -ENOENT also for an empty list: a v1 cpuset that nobody has set up yet. */
-static int read_cpuset(struct cgroup *c, enum cgroup_file file, struct cpumask *ret)
+static int read_list(struct cgroup *c, enum cgroup_file file, struct cpumask *ret)
 {
 	struct slice text;
 	int r = cgroup_read(c, file, &text);
@@ -23,26 +23,38 @@ static int read_cpuset(struct cgroup *c, enum cgroup_file file, struct cpumask *
 	return cpumask_next(ret, 0) == CPUMASK_MAX ? -ENOENT : 0;
 }
 
-int cgroup_cpuset(const struct cgroup_set *s, struct cpumask *ret)
+int cgroup_read_cpuset(struct cgroup *c, enum cgroup_file *ret_file, struct cpumask *ret)
 {
 	static const enum cgroup_file files[] = { FILE_CPUSET_EFFECTIVE, FILE_CPUSET_CPUS };
-	struct cpumask found;
 
-	for (struct cgroup *c = cgroup_serving(s, CGROUP_CPUSET); c; c = c->parent) {
-		for (size_t i = 0; i < countof(files); i++) {
-			int r = read_cpuset(c, files[i], &found);
+	for (size_t i = 0; i < countof(files); i++) {
+		int r = read_list(c, files[i], ret);
 
-			if (r == 0)
-				*ret = found;
-			if (r != -ENOENT)
-				return r;
-		}
+		if (r == 0)
+			*ret_file = files[i];
+		if (r != -ENOENT)
+			return r;
 	}
 	return -ENOENT;
 }
 
-/* quota ÷ period, rounded up, at least 1. */
-static unsigned whole_cpus(uint64_t quota, uint64_t period)
+int cgroup_cpuset(const struct cgroup_set *s, struct cpumask *ret)
+{
+	struct cpumask found;
+	enum cgroup_file file;
+
+	for (struct cgroup *c = cgroup_serving(s, CGROUP_CPUSET); c; c = c->parent) {
+		int r = cgroup_read_cpuset(c, &file, &found);
+
+		if (r == 0)
+			*ret = found;
+		if (r != -ENOENT)
+			return r;
+	}
+	return -ENOENT;
+}
+
+unsigned cgroup_whole_cpus(uint64_t quota, uint64_t period)
 {
 	uint64_t cpus = quota / period + (quota % period != 0);
 
@@ -57,8 +69,8 @@ int cgroup_cpu_quota(const struct cgroup_set *s, unsigned *ret_cpus)
 		uint64_t quota, period;
 		int r = cgroup_version(c)->quota(c, &quota, &period);
 
-		if (r == 0 && period > 0 && whole_cpus(quota, period) < least)
-			least = whole_cpus(quota, period);
+		if (r == 0 && period > 0)
+			least = (unsigned)min_u64(least, cgroup_whole_cpus(quota, period));
 		if (r < 0 && r != -ENOENT)
 			return r;
 	}

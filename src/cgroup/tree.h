@@ -161,6 +161,14 @@ int cgroup_read_limit(struct cgroup *c, enum cgroup_file file, uint64_t *ret);
 /* Logs what no kernel says and returns -EBADMSG. */
 int cgroup_bad_text(const struct cgroup *c, enum cgroup_file file);
 
+/* --- cpu.c --------------------------------------------------------------------------------- */
+
+/* The cgroup's own list of CPUs, and in which file it stands. -ENOENT without one, and where it is
+ * empty. */
+int cgroup_read_cpuset(struct cgroup *c, enum cgroup_file *ret_file, struct cpumask *ret);
+/* quota ÷ period, rounded up, at least 1. */
+unsigned cgroup_whole_cpus(uint64_t quota, uint64_t period);
+
 /* --- io.c ---------------------------------------------------------------------------------- */
 
 /* Reads "8:0". */

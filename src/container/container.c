@@ -20,6 +20,16 @@ struct container *container_ref(struct container *r)
 	return r;
 }
 
+const char *container_path(const struct container *r, unsigned hierarchy)
+{
+	const struct container_cache *c = r->own->cache;
+
+	/* The host's record stands for every process that is at the root of all. */
+	if (r == c->host)
+		return hierarchy < c->config.layout->n ? "/" : NULL;
+	return r->own->paths.path[hierarchy];
+}
+
 /* A record in the table may be about to be freed by its last holder. */
 static bool ref_unless_dying(struct container *r)
 {

@@ -38,7 +38,7 @@ static void read_boot_id(char *ret, size_t size)
 
 int handover_new(int *ret_fd, struct handover **ret)
 {
-	autoclose int fd = memfd_create("lxcfs-handover", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	autoclose int fd = memfd_create(HANDOVER_NAME, MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	struct handover *h;
 
 	if (fd < 0)
@@ -55,6 +55,23 @@ int handover_new(int *ret_fd, struct handover **ret)
 	h->magic = HANDOVER_MAGIC;
 	*ret_fd = steal_fd(&fd);
 	*ret = h;
+	return 0;
+}
+
+int handover_peek_pass_through(int fd, bool *ret)
+{
+	struct {
+		uint64_t magic;
+		uint32_t version;
+	} head;
+	uint32_t flag;
+
+	if (pread(fd, &head, sizeof(head), 0) != sizeof(head) || head.magic != HANDOVER_MAGIC ||
+		head.version != HANDOVER_VERSION ||
+		pread(fd, &flag, sizeof(flag), offsetof(struct handover, pass_through)) !=
+			sizeof(flag))
+		return -EINVAL;
+	*ret = flag != 0;
 	return 0;
 }
 

@@ -56,6 +56,49 @@ int pidfile_lock(const char *path, struct pidfile *ret, pid_t *ret_holder)
 	}
 }
 
+/* Whether a line of /proc/locks says so: "1: FLOCK  ADVISORY  WRITE 4711 00:1c:123 0 EOF". Not the
+ * device's numbers: btrfs has others there than stat(2) tells. */
+static bool is_lock(struct slice line, pid_t pid, ino_t ino)
+{
+	static const char *const fixed[] = { NULL, "FLOCK", "ADVISORY", "WRITE" };
+	struct slice word, part;
+	uint64_t value;
+
+	for (size_t i = 0; i < countof(fixed); i++)
+		if (!slice_word(&line, &word) || (fixed[i] && !slice_equal(word, fixed[i])))
+			return false;
+	if (!slice_next_u64(&line, &value) || value != (uint64_t)pid || !slice_word(&line, &word))
+		return false;
+	while (slice_cut(&word, ':', &part))
+		;
+	return slice_u64(part, &value) && value == ino;
+}
+
+int pidfile_holder(const struct root *root, const char *path, pid_t *ret)
+{
+	autoclose int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	autotext locks = { 0 };
+	struct slice rest, line;
+	struct stat st;
+	pid_t pid;
+	int r;
+
+	*ret = 0;
+	if (fd < 0)
+		return errno == ENOENT ? 0 : -errno;
+	pid = read_pid(fd);
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	r = read_file_at(root->proc, "locks", &locks);
+	if (r < 0)
+		return r;
+	rest = slice_of(&locks);
+	while (slice_line(&rest, &line))
+		if (pid > 0 && is_lock(line, pid, st.st_ino))
+			*ret = pid;
+	return 0;
+}
+
 int pidfile_write(const struct pidfile *p)
 {
 	char text[32];

@@ -7,6 +7,8 @@
 
 #include <sys/types.h>
 
+#include "root.h"
+
 struct pidfile {
 	const char *path; /* borrowed */
 	int fd;           /* holds the lock; -1: none */
@@ -17,6 +19,10 @@ struct pidfile {
 /* Creates the file if need be and locks it. 0; -EBUSY when another daemon holds it, `ret_holder`
  * then being its pid (0: not known); -errno. */
 int pidfile_lock(const char *path, struct pidfile *ret, pid_t *ret_holder);
+
+/* Who holds the lock, without touching it: a look that took the lock could make a daemon's start
+ * fail. `*ret` is 0 when nobody does. 0 or -errno. */
+int pidfile_holder(const struct root *root, const char *path, pid_t *ret);
 
 /* Writes this process's pid. 0 or -errno. */
 int pidfile_write(const struct pidfile *p);

@@ -31,7 +31,7 @@ done
 missing=
 for option in --debug --foreground --help --enable-loadavg --disable-loadavg --pidfile --disable-swap --version \
 	--enable-cfs --disable-cfs --enable-pidfd --enable-psi-poll --disable-zswap --disable-uptime --runtime-dir \
-	--list-files; do
+	--list-files --inspect --json; do
 	grep -q -e "$option" "$WORK/help" || missing="$missing $option"
 done
 is "$missing" "" "--help names every option"

@@ -104,7 +104,37 @@ START_TEST(what_older_versions_took_is_still_taken)
 {
 	assert_accepted("-f -l -s -p /run/x.pid -o allow_other,nonempty /mnt");
 	assert_accepted("-s -f -o allow_other /mnt --enable-pidfd");
-	assert_accepted("--enable-cgroup --enable-nsdelegate --foreground --enable-loadavg /mnt");
+	ck_assert_int_eq(parse("--enable-cgroup --enable-nsdelegate --foreground -l /mnt"), 0);
+}
+END_TEST
+
+START_TEST(what_has_no_effect_any_more_is_told_once_each)
+{
+	ck_assert_int_eq(parse("--enable-cgroup --enable-nsdelegate /mnt"), 0);
+	ck_assert_str_eq(errors,
+		"lxcfs: --enable-cgroup has no effect any more: leave it out\n"
+		"lxcfs: --enable-nsdelegate has no effect any more: leave it out\n");
+}
+END_TEST
+
+START_TEST(inspect_takes_one_process_and_perhaps_json)
+{
+	assert_accepted("--inspect 4711");
+	ck_assert_int_eq(options.action, OPTIONS_INSPECT);
+	ck_assert_int_eq(options.inspect, 4711);
+	ck_assert(!options.json);
+	assert_accepted("--json --inspect=1 --runtime-dir=/run/a");
+	ck_assert_int_eq(options.inspect, 1);
+	ck_assert(options.json);
+	ck_assert_str_eq(options.pidfile, "/run/a/lxcfs.pid");
+	assert_refused("--inspect", "--inspect");
+	assert_refused("--inspect=", "''");
+	assert_refused("--inspect self", "'self'");
+	assert_refused("--inspect -1", "'-1'");
+	assert_refused("--inspect 0", "'0'");
+	assert_refused("--inspect 99999999999", "'99999999999'");
+	assert_refused("--inspect 1 /mnt", "'/mnt'");
+	assert_refused("--json /mnt", "--json");
 }
 END_TEST
 
@@ -184,7 +214,7 @@ START_TEST(the_usage_names_every_option_of_the_manual)
 		"-l, --enable-loadavg", "--disable-loadavg", "-o OPTS", "-p, --pidfile=FILE",
 		"-u, --disable-swap", "-v, --version", "--enable-cfs", "--disable-cfs",
 		"--enable-pidfd", "--enable-psi-poll", "--disable-zswap", "--disable-uptime",
-		"--runtime-dir=DIR", "--list-files" };
+		"--runtime-dir=DIR", "--list-files", "--inspect=PID", "--json" };
 	static char usage[8192];
 	FILE *out = fmemopen(usage, sizeof(usage) - 1, "w");
 
@@ -205,6 +235,8 @@ int main(void)
 	tcase_add_test(c, the_last_of_two_opposite_flags_wins);
 	tcase_add_test(c, the_pidfile_lies_in_the_runtime_directory_unless_named);
 	tcase_add_test(c, what_older_versions_took_is_still_taken);
+	tcase_add_test(c, what_has_no_effect_any_more_is_told_once_each);
+	tcase_add_test(c, inspect_takes_one_process_and_perhaps_json);
 	tcase_add_test(c, help_version_and_list_need_no_directory);
 	tcase_add_test(c, wrong_options_are_named);
 	tcase_add_test(c, mount_words_go_where_they_belong);
