@@ -5,9 +5,8 @@
  * Nothing here formats a reply or knows of containers.
  *
  * Ages: at most 10 ms for stat, diskstats, meminfo and the CPU lists, 1 s for cpuinfo, longer for
- * what never changes. One
- * reader refreshes while others use the old one, but never one that is more than 100 ms over its
- * age: then they wait for the refresh. `now_ns` is CLOCK_BOOTTIME everywhere.
+ * what never changes. One reader refreshes while others use the old one, but never one that is more
+ * than 100 ms over its age: then they wait for the refresh. `now_ns` is CLOCK_BOOTTIME everywhere.
  */
 #pragma once
 
@@ -143,13 +142,11 @@ struct host_diskstats {
 
 int host_diskstats(struct host *h, uint64_t now_ns, const struct host_diskstats **ret);
 
-/* /sys/devices/system/cpu/{online,possible,present}. Where sysfs has none, the CPUs of /proc/stat.
- */
+/* /sys/devices/system/cpu/{online,possible}. Where sysfs has none, the CPUs of /proc/stat. */
 struct host_cpus {
 	struct host_snapshot base;
 	struct cpumask online;
 	struct cpumask possible;
-	struct cpumask present;
 };
 
 int host_cpus(struct host *h, uint64_t now_ns, const struct host_cpus **ret);

@@ -6,7 +6,7 @@
 #include "clock.h"
 #include "snapshot.h"
 
-enum list { LIST_ONLINE, LIST_POSSIBLE, LIST_PRESENT };
+enum list { LIST_ONLINE, LIST_POSSIBLE };
 
 static void destroy(struct host_snapshot *base)
 {
@@ -47,8 +47,6 @@ static int load(struct host_cache *c, uint64_t now_ns, struct host_snapshot *bas
 		return r;
 	if (!load_list(c, LIST_POSSIBLE, &cpus->possible))
 		cpus->possible = cpus->online;
-	if (!load_list(c, LIST_PRESENT, &cpus->present))
-		cpus->present = cpus->online;
 	return 0;
 }
 
@@ -56,7 +54,6 @@ const struct host_kind host_kind_cpus = {
 	.files = {
 		[LIST_ONLINE] = "sys/devices/system/cpu/online",
 		[LIST_POSSIBLE] = "sys/devices/system/cpu/possible",
-		[LIST_PRESENT] = "sys/devices/system/cpu/present",
 	},
 	.max_age_ns = 10 * NS_PER_MS,
 	.size = sizeof(struct host_cpus),

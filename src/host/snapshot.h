@@ -9,7 +9,7 @@
 
 #include "host.h"
 
-#define HOST_FILES 3
+#define HOST_FILES 2
 /* How far over its age a snapshot may still be used while somebody refreshes it. */
 #define HOST_GRACE_NS (UINT64_C(100) * 1000 * 1000)
 
