@@ -6,9 +6,18 @@
  */
 #pragma once
 
+#include <dirent.h>
 #include <stddef.h>
 
 #include "text.h"
+
+#define autodir __attribute__((cleanup(cleanup_closedir))) DIR
+
+static inline void cleanup_closedir(DIR **dir)
+{
+	if (*dir)
+		closedir(*dir);
+}
 
 struct root {
 	int top;  /* "/" or the captured tree: mount points are opened below it */
@@ -21,6 +30,9 @@ struct root {
 /* Opens `path`, `path`/proc and `path`/sys. 0 or -errno. */
 int root_open(const char *path, struct root *ret);
 void root_close(struct root *root);
+
+/* Opens a directory to be listed; a symbolic link is none. NULL with errno. */
+DIR *open_dir_at(int dirfd, const char *path);
 
 /* Appends the whole file: reads until the kernel says it is the end, since iterating files
  * (cpuinfo, diskstats, mountinfo) return short reads in the middle. 0 or -errno, the text then

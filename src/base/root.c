@@ -33,6 +33,16 @@ void root_close(struct root *root)
 	*root = ROOT_NONE;
 }
 
+DIR *open_dir_at(int dirfd, const char *path)
+{
+	autoclose int fd = openat(dirfd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+
+	if (dir)
+		steal_fd(&fd);
+	return dir;
+}
+
 /* What ends a read before the file does; zeros: nothing. */
 struct bounds {
 	size_t max;

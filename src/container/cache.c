@@ -151,8 +151,7 @@ int container_open(struct container_cache *c, pid_t tid, struct container **ret)
 	}
 	log_limited("container-pid-0",
 		"a process outside the daemon's pid namespace opened a file and cannot be told "
-		"from "
-		"others: run the daemon with the host's pid namespace");
+		"from others: run the daemon with the host's pid namespace");
 	return -EIO;
 }
 

@@ -56,22 +56,14 @@ static pid_t walk_parents(const struct root *root, pid_t pid, uint64_t ns)
 	return 0;
 }
 
-static void close_dir(DIR **dir)
-{
-	if (*dir)
-		closedir(*dir);
-}
-
 /* One pass over every process. */
 static pid_t scan(const struct root *root, uint64_t ns)
 {
-	autoclose int fd = openat(root->proc, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	__attribute__((cleanup(close_dir))) DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	autodir *dir = open_dir_at(root->proc, ".");
 	struct dirent *entry;
 
 	if (!dir)
 		return 0;
-	fd = -1; /* the stream's now */
 	while ((entry = readdir(dir))) {
 		uint64_t pid;
 

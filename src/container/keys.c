@@ -23,6 +23,17 @@ static struct entry **find_link(struct shard *s, uint64_t hash, const struct cal
 	return link;
 }
 
+/* The entry of a key, or NULL; `ret_locked` is to be unlocked either way. */
+static struct entry *find_locked(
+	struct container_cache *c, const struct caller_key *k, struct shard **ret_locked)
+{
+	uint64_t hash = caller_key_hash(k);
+
+	*ret_locked = shard_of(c, hash);
+	pthread_mutex_lock(&(*ret_locked)->lock);
+	return *find_link(*ret_locked, hash, k);
+}
+
 static bool rules_due(const struct entry *e, uint64_t now)
 {
 	return now - e->evaluated_ns >= CHECK_NS && now > e->evaluated_ns &&
@@ -45,13 +56,10 @@ static bool look_due(const struct entry *e, uint64_t now)
 struct container *keys_find(
 	struct container_cache *c, const struct caller_key *k, uint64_t now, bool *ret_due)
 {
-	uint64_t hash = caller_key_hash(k);
-	struct shard *s = shard_of(c, hash);
+	struct shard *s;
+	struct entry *e = find_locked(c, k, &s);
 	struct container *record = NULL;
-	struct entry *e;
 
-	pthread_mutex_lock(&s->lock);
-	e = *find_link(s, hash, k);
 	if (e) {
 		atomic_store_explicit(&e->used_ns, now, memory_order_relaxed);
 		*ret_due = look_due(e, now) || rules_due(e, now) || changed(e);
@@ -63,13 +71,10 @@ struct container *keys_find(
 
 bool keys_claim(struct container_cache *c, const struct caller_key *k, uint64_t now)
 {
-	uint64_t hash = caller_key_hash(k);
-	struct shard *s = shard_of(c, hash);
-	struct entry *e;
+	struct shard *s;
+	struct entry *e = find_locked(c, k, &s);
 	bool due = true;
 
-	pthread_mutex_lock(&s->lock);
-	e = *find_link(s, hash, k);
 	if (e) {
 		due = rules_due(e, now) || changed(e);
 		if (due)
@@ -82,13 +87,10 @@ bool keys_claim(struct container_cache *c, const struct caller_key *k, uint64_t 
 struct container *keys_keep(
 	struct container_cache *c, const struct caller_key *k, uint64_t generation)
 {
-	uint64_t hash = caller_key_hash(k);
-	struct shard *s = shard_of(c, hash);
+	struct shard *s;
+	struct entry *e = find_locked(c, k, &s);
 	struct container *record = NULL;
-	struct entry *e;
 
-	pthread_mutex_lock(&s->lock);
-	e = *find_link(s, hash, k);
 	if (e) {
 		e->evaluated_ns = clock_monotonic_ns();
 		e->generation = generation;
@@ -153,13 +155,11 @@ static void drop_where(struct container_cache *c,
 
 void keys_drop(struct container_cache *c, const struct caller_key *k)
 {
-	uint64_t hash = caller_key_hash(k);
-	struct shard *s = shard_of(c, hash);
+	struct shard *s;
 	struct entry *e, *dead = NULL;
 
 	pthread_mutex_lock(&c->lock);
-	pthread_mutex_lock(&s->lock);
-	e = *find_link(s, hash, k);
+	e = find_locked(c, k, &s);
 	pthread_mutex_unlock(&s->lock);
 	if (e)
 		take_out(c, e, &dead);

@@ -2,11 +2,15 @@
 /*
  * What the files of container/ share, and nobody else may see.
  *
- *   key     what is cheap to know of a caller; the cache maps it to a record (keys.c)
- *   record  struct container: a container's cgroups, shared by all keys that lead to it
- * (container.c) life    what a record stands and falls with: an init, or without one of its own a
- * cgroup (life.c); the only thing here that holds descriptors owner   the outermost container below
- * the daemon, to which keys are charged (owner.c)
+ * key: what is cheap to know of a caller; the cache maps it to a record (keys.c).
+ *
+ * record: struct container, a container's cgroups, shared by all keys that lead to it
+ * (container.c).
+ *
+ * life: what a record stands and falls with, an init, or without one of its own a cgroup; the only
+ * thing here that holds descriptors (life.c).
+ *
+ * owner: the outermost container below the daemon, to which keys are charged (owner.c).
  *
  * Locks: cache->lock guards lives, records, owners and every change of the key table; a shard's
  * lock, taken inside it, is all that a warm look-up needs. Neither is held across a read of the

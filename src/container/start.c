@@ -71,21 +71,13 @@ static void look_at_processes(struct search *s, int dirfd)
 	}
 }
 
-static void close_dir(DIR **dir)
-{
-	if (*dir)
-		closedir(*dir);
-}
-
 static void add_children(struct search *s, int dirfd)
 {
-	autoclose int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	__attribute__((cleanup(close_dir))) DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	autodir *dir = open_dir_at(dirfd, ".");
 	struct dirent *entry;
 
 	if (!dir)
 		return;
-	fd = -1; /* the stream's now */
 	while (s->n_dirs < DIRS_MAX && (entry = readdir(dir))) {
 		int child;
 

@@ -118,24 +118,16 @@ static bool push(struct walk *w, const char *parent, const char *name)
 	return ++w->visited < DIRS_MAX;
 }
 
-static void close_dir(DIR **dir)
-{
-	if (*dir)
-		closedir(*dir);
-}
-
 /* A directory that cannot be opened was removed meanwhile, its path is too long for any account to
  * exist there, or the container that it was given to has closed it: whose accounts are below is its
  * own loss, where an incomplete walk would keep everybody's for ever. */
 static bool list(struct walk *w, const char *path)
 {
-	autoclose int fd = openat(w->mount, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	__attribute__((cleanup(close_dir))) DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	autodir *dir = open_dir_at(w->mount, path);
 	struct dirent *entry;
 
 	if (!dir)
 		return errno == ENOENT || errno == ENAMETOOLONG || errno == EACCES;
-	fd = -1; /* the stream's now */
 	while ((entry = readdir(dir))) {
 		struct named *named;
 

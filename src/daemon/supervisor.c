@@ -325,7 +325,8 @@ static int start(struct supervisor *s)
 	return r;
 }
 
-/* Before the worker ends: what is under way is still answered, and nothing new comes. */
+/* DIR goes first, that nobody finds it while nobody answers. What containers' binds have under way
+ * is aborted with the connection. */
 static void take_away(struct supervisor *s)
 {
 	connection_detach(&s->connection, s->options->dir);

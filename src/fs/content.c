@@ -46,10 +46,8 @@ static int container_of(
 		if (e < 0) {
 			log_limited("unproven handle",
 				"a file that was open before a restart of the worker answers "
-				"ESTALE: "
-				"its opener's container (init's pid %d) cannot be proven; opening "
-				"it "
-				"again mends it",
+				"ESTALE: its opener's container (init's pid %d) cannot be proven; "
+				"opening it again mends it",
 				identity.init);
 			return -ESTALE;
 		}

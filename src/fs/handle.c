@@ -207,8 +207,7 @@ int handles_store(struct handles *hs, uint64_t fh, const struct text *t)
 	if (e == -ENFILE)
 		log_limited("snapshots full",
 			"no room is left to keep the contents of open files (%u pages in use of "
-			"all "
-			"containers): the read is refused",
+			"all containers): the read is refused",
 			slab_used(hs->slab));
 	return e;
 }

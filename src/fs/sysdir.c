@@ -149,35 +149,19 @@ static int list_one(const struct lister *l, const struct dirent *d)
 	return e;
 }
 
-static void close_dir(DIR **d)
-{
-	if (*d)
-		closedir(*d);
-}
-
-static DIR *open_dir(const struct root *root, const char *path)
-{
-	autoclose int fd = openat(root->sys, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	DIR *d = fd < 0 ? NULL : fdopendir(fd);
-
-	if (d)
-		steal_fd(&fd);
-	return d;
-}
-
 int sysdir_list(struct tree *t, const struct root *root, const struct node *dir,
 	const struct cpumask *show, struct text *ret)
 {
 	const struct lister l = { t, dir, show, ret };
 	const char *path = below_sys(dir);
-	__attribute__((cleanup(close_dir))) DIR *d = NULL;
+	autodir *d = NULL;
 	const struct dirent *entry;
 	int e = 0;
 
 	if (!path)
 		return -ENOENT;
 	slow_ahead();
-	d = open_dir(root, path);
+	d = open_dir_at(root->sys, path);
 	if (!d)
 		return errno == ENOENT ? -ESTALE : -errno;
 	while (e == 0 && (errno = 0, entry = readdir(d)))

@@ -313,8 +313,7 @@ static int append(struct tree *t, struct record *r, uint32_t *ret_index)
 	if (index >= HANDOVER_NODES || at > HANDOVER_NAMES || r->name.n > HANDOVER_NAMES - at) {
 		log_limited("nodes full",
 			"the table of file names below /sys/devices/system/cpu is full, so new "
-			"ones "
-			"cannot be opened: stop and start lxcfs to begin with an empty one");
+			"ones cannot be opened: stop and start lxcfs to begin with an empty one");
 		return -ENFILE;
 	}
 	memcpy(h->names + at, r->name.p, r->name.n);
