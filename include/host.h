@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "cpumask.h"
 #include "parse.h"
@@ -67,8 +68,24 @@ struct host_cpuinfo {
 	size_t n_parts;
 };
 
-/* `compat32`: what a 32-bit caller is shown (arm64); the same as the native one elsewhere. */
+/* `compat32`: what a 32-bit caller is shown, where that differs (arm64); else the native text. */
 int host_cpuinfo(struct host *h, uint64_t now_ns, bool compat32, const struct host_cpuinfo **ret);
+
+#ifdef __aarch64__
+#define HOST_HAS_COMPAT32 true
+#else
+#define HOST_HAS_COMPAT32 false
+#endif
+
+/* True when thread `tid` has a 32-bit personality; false when that cannot be read. */
+bool host_caller_is_compat32(const struct root *root, pid_t tid);
+
+/* read_fd() as a 32-bit caller. */
+int host_read_compat32(int fd, struct text *t);
+
+/* Which function reads cpuinfo for 32-bit callers; NULL: they are shown the native text. It is
+ * host_read_compat32() where HOST_HAS_COMPAT32; tests set another, before the first read. */
+void host_set_compat32(struct host *h, int (*read)(int fd, struct text *t));
 
 /* /proc/stat. Columns are the kernel's: user nice system idle iowait irq softirq steal guest
  * guest_nice, in USER_HZ ticks; ones the kernel does not print are 0. */
@@ -112,6 +129,20 @@ struct host_meminfo {
 };
 
 int host_meminfo(struct host *h, uint64_t now_ns, const struct host_meminfo **ret);
+
+/* /sys/kernel/mm/hugepages: the pools of huge pages, the default size's among them. */
+#define HOST_HUGEPAGES 16
+
+struct host_hugepages {
+	struct host_snapshot base;
+	struct host_hugepages_pool {
+		uint64_t page_kb, pages;
+	} pools[HOST_HUGEPAGES];
+	size_t n;
+};
+
+/* -ENOENT on a kernel that has none. */
+int host_hugepages(struct host *h, uint64_t now_ns, const struct host_hugepages **ret);
 
 /* What stands above the rows of a file: its first line and comments below it, each with its
  * newline. As old as a minute, for it never changes. */

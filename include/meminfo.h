@@ -18,7 +18,7 @@
  * limits and no usage, which shows the host's pools. In bytes. */
 struct meminfo_huge {
 	uint64_t limit, usage; /* pages of the default size (Hugepagesize) */
-	uint64_t others_limit; /* sum over every other size the kernel knows; CGROUP_NO_LIMIT */
+	uint64_t others;       /* of the pools of all other sizes; CGROUP_NO_LIMIT: what there is */
 };
 
 struct meminfo_sources {
@@ -33,6 +33,16 @@ struct meminfo_sources {
  * number. A line that section 8 does not know keeps its number (SPEC 3), but for one that is above
  * MemTotal (SPEC 1). */
 void meminfo_print(const struct meminfo_sources *s, struct text *t);
+
+/* True for a line that section 8 knows. */
+bool meminfo_knows(struct slice name);
+
+/* The host's number in a line; 0 where the kernel prints no such line. */
+uint64_t meminfo_host_value(const struct host_meminfo *host, const char *name);
+
+/* 0, -ENODEV, -errno. */
+int meminfo_gather_huge(
+	const struct view_args *a, const struct host_meminfo *host, struct meminfo_huge *ret);
 
 /* The memory and the swap of the subject, for both files. 0; VIEW_KERNELS_OWN without a memory
  * controller; -ENODEV; -errno. */

@@ -8,8 +8,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "cleanup.h"
@@ -20,29 +18,12 @@
 
 /* --- opening ----------------------------------------------------------------------------- */
 
-#ifdef __aarch64__
-#define HAVE_COMPAT32 true
-#else
-#define HAVE_COMPAT32 false
-#endif
-#define PERSONALITY_MASK 0xffu
-#define PERSONALITY_LINUX32 0x08u /* PER_LINUX32 */
-
-/* SPEC 5: only arm64's cpuinfo has two renderings. Unreadable: the native one. */
+/* SPEC 5. */
 static uint32_t compat_flag(const struct fs *fs, const struct node *node, pid_t tid)
 {
-	char path[64], hex[32] = "";
-	autotext t = { 0 };
-
-	if (!HAVE_COMPAT32 || tid == 0 || strcmp(node->path, "proc/cpuinfo") != 0)
+	if (!HOST_HAS_COMPAT32 || tid == 0 || strcmp(node->path, "proc/cpuinfo") != 0)
 		return 0;
-	snprintf(path, sizeof(path), "%d/personality", tid);
-	if (read_file_at(fs->config.root->proc, path, &t) < 0 || t.len >= sizeof(hex))
-		return 0;
-	memcpy(hex, t.data, t.len);
-	return (strtoul(hex, NULL, 16) & PERSONALITY_MASK) == PERSONALITY_LINUX32
-		? HANDOVER_COMPAT32
-		: 0;
+	return host_caller_is_compat32(fs->config.root, tid) ? HANDOVER_COMPAT32 : 0;
 }
 
 /* True when what is read depends on who opened it. */

@@ -30,15 +30,25 @@ static void get_online(struct host *h, uint64_t now_ns, struct cpumask *ret)
 		*ret = cpus->online;
 }
 
-static int load(struct host_cache *c, uint64_t now_ns, struct host_snapshot *base)
+static int load_by(struct host_cache *c, uint64_t now_ns, int (*read)(int fd, struct text *t),
+	struct cpuinfo *ret)
 {
-	struct cpuinfo *cpuinfo = (struct cpuinfo *)base;
 	int r;
 
 	/* Before the text: a CPU that comes in between is then missing here, and read again. */
-	get_online(c->host, now_ns, &cpuinfo->online);
-	r = host_cache_read(c, 0, &cpuinfo->info.text);
-	return r < 0 ? r : host_cpuinfo_parse(&cpuinfo->info);
+	get_online(c->host, now_ns, &ret->online);
+	r = host_cache_read_by(c, 0, read, &ret->info.text);
+	return r < 0 ? r : host_cpuinfo_parse(&ret->info);
+}
+
+static int load(struct host_cache *c, uint64_t now_ns, struct host_snapshot *base)
+{
+	return load_by(c, now_ns, read_fd, (struct cpuinfo *)base);
+}
+
+static int load_compat32(struct host_cache *c, uint64_t now_ns, struct host_snapshot *base)
+{
+	return load_by(c, now_ns, c->host->read_compat32, (struct cpuinfo *)base);
 }
 
 const struct host_kind host_kind_cpuinfo = {
@@ -50,21 +60,35 @@ const struct host_kind host_kind_cpuinfo = {
 	.destroy = destroy,
 };
 
+const struct host_kind host_kind_cpuinfo32 = {
+	.files = { "proc/cpuinfo" },
+	.iterated = true,
+	.max_age_ns = NS_PER_S,
+	.size = sizeof(struct cpuinfo),
+	.load = load_compat32,
+	.destroy = destroy,
+};
+
+void host_set_compat32(struct host *h, int (*read)(int fd, struct text *t))
+{
+	h->read_compat32 = read;
+}
+
 int host_cpuinfo(struct host *h, uint64_t now_ns, bool compat32, const struct host_cpuinfo **ret)
 {
+	struct host_cache *cache = compat32 && h->read_compat32 ? &h->cpuinfo32 : &h->cpuinfo;
 	const struct host_snapshot *s;
 	struct cpumask online;
-	int r = host_cache_get(&h->cpuinfo, now_ns, &s);
+	int r = host_cache_get(cache, now_ns, &s);
 
-	(void)compat32; /* differs on arm64 alone; the native text is what SPEC 5 falls back to */
 	if (r < 0)
 		return r;
 	/* A second is too old where a CPU has come or gone since: files must not disagree. */
 	get_online(h, now_ns, &online);
 	if (!cpumask_equal(&online, &((const struct cpuinfo *)s)->online)) {
-		host_cache_expire(&h->cpuinfo, s);
+		host_cache_expire(cache, s);
 		host_put(s);
-		r = host_cache_get(&h->cpuinfo, now_ns, &s);
+		r = host_cache_get(cache, now_ns, &s);
 	}
 	if (r == 0)
 		*ret = (const struct host_cpuinfo *)s;

@@ -165,7 +165,8 @@ static int open_kept(const struct root *root, const char *path)
 	return fd < 0 ? -errno : fd;
 }
 
-int host_cache_read(struct host_cache *c, unsigned i, struct text *t)
+int host_cache_read_by(
+	struct host_cache *c, unsigned i, int (*read)(int fd, struct text *t), struct text *t)
 {
 	struct host_kept *f = &c->files[i];
 	const size_t before = t->len;
@@ -179,13 +180,18 @@ int host_cache_read(struct host_cache *c, unsigned i, struct text *t)
 	}
 	/* One byte more, so that a file of the same size still ends in a short read. */
 	text_reserve(t, f->size + 1);
-	r = c->kind->iterated ? read_fd(f->fd, t) : read_fd_once(f->fd, t);
+	r = read(f->fd, t);
 	f->size = r == 0 ? t->len - before : 0;
 	if (r < 0) {
 		cleanup_close(&f->fd);
 		f->fd = -1;
 	}
 	return r;
+}
+
+int host_cache_read(struct host_cache *c, unsigned i, struct text *t)
+{
+	return host_cache_read_by(c, i, c->kind->iterated ? read_fd : read_fd_once, t);
 }
 
 int host_file(struct host *h, const char *path, struct text *t)
@@ -212,9 +218,12 @@ int host_new(const struct root *root, struct host **ret)
 	if (!h)
 		return -ENOMEM;
 	h->root = root;
+	host_set_compat32(h, HOST_HAS_COMPAT32 ? host_read_compat32 : NULL);
 	host_cache_init(&h->cpuinfo, h, &host_kind_cpuinfo);
+	host_cache_init(&h->cpuinfo32, h, &host_kind_cpuinfo32);
 	host_cache_init(&h->stat, h, &host_kind_stat);
 	host_cache_init(&h->meminfo, h, &host_kind_meminfo);
+	host_cache_init(&h->hugepages, h, &host_kind_hugepages);
 	host_cache_init(&h->swaps, h, &host_kind_swaps);
 	host_cache_init(&h->slabinfo, h, &host_kind_slabinfo);
 	host_cache_init(&h->diskstats, h, &host_kind_diskstats);
@@ -228,8 +237,10 @@ void host_free(struct host *h)
 	if (!h)
 		return;
 	host_cache_destroy(&h->cpuinfo);
+	host_cache_destroy(&h->cpuinfo32);
 	host_cache_destroy(&h->stat);
 	host_cache_destroy(&h->meminfo);
+	host_cache_destroy(&h->hugepages);
 	host_cache_destroy(&h->swaps);
 	host_cache_destroy(&h->slabinfo);
 	host_cache_destroy(&h->diskstats);

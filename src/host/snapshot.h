@@ -44,7 +44,9 @@ struct host_cache {
 
 struct host {
 	const struct root *root;
-	struct host_cache cpuinfo, stat, meminfo, swaps, slabinfo, diskstats, cpus;
+	int (*read_compat32)(int fd, struct text *t); /* NULL: nothing differs for such callers */
+	struct host_cache cpuinfo, cpuinfo32, stat, meminfo, hugepages, swaps, slabinfo, diskstats,
+		cpus;
 };
 
 void host_cache_init(struct host_cache *c, struct host *host, const struct host_kind *kind);
@@ -60,9 +62,15 @@ void host_cache_expire(struct host_cache *c, const struct host_snapshot *s);
  * 0 or -errno. */
 int host_cache_read(struct host_cache *c, unsigned i, struct text *t);
 
+/* The same by another function than read_fd() or read_fd_once(). */
+int host_cache_read_by(
+	struct host_cache *c, unsigned i, int (*read)(int fd, struct text *t), struct text *t);
+
 extern const struct host_kind host_kind_cpuinfo;
+extern const struct host_kind host_kind_cpuinfo32;
 extern const struct host_kind host_kind_stat;
 extern const struct host_kind host_kind_meminfo;
+extern const struct host_kind host_kind_hugepages;
 extern const struct host_kind host_kind_swaps;
 extern const struct host_kind host_kind_slabinfo;
 extern const struct host_kind host_kind_diskstats;

@@ -7,7 +7,6 @@
 #include "meminfo.h"
 
 #include <errno.h>
-#include <stdio.h>
 
 #include "cleanup.h"
 
@@ -123,8 +122,7 @@ static uint64_t kb(uint64_t bytes)
 
 /* --- computing -------------------------------------------------------------------------------- */
 
-/* 0 where the kernel prints no such line. */
-static uint64_t host_value(const struct host_meminfo *host, const char *name)
+uint64_t meminfo_host_value(const struct host_meminfo *host, const char *name)
 {
 	for (size_t i = 0; i < host->n_lines; i++)
 		if (slice_equal(host->lines[i].name, name))
@@ -187,21 +185,22 @@ static void compute_swap(const struct meminfo_sources *s, struct meminfo *m)
  * by what nobody on the host has reserved. */
 static void compute_huge(const struct meminfo_sources *s, struct meminfo *m)
 {
-	const uint64_t page_kb = host_value(s->host, "Hugepagesize");
-	const uint64_t pool = host_value(s->host, "HugePages_Total");
-	const uint64_t pool_free = host_value(s->host, "HugePages_Free");
-	const uint64_t others = sat_sub(host_value(s->host, "Hugetlb"), mul_div(pool, page_kb, 1));
+	const uint64_t page_kb = meminfo_host_value(s->host, "Hugepagesize");
+	const uint64_t pool = meminfo_host_value(s->host, "HugePages_Total");
+	const uint64_t pool_free = meminfo_host_value(s->host, "HugePages_Free");
+	const uint64_t others =
+		sat_sub(meminfo_host_value(s->host, "Hugetlb"), mul_div(pool, page_kb, 1));
 
 	if (page_kb == 0)
 		return;
 	m->huge_total = min_u64(kb(s->huge.limit) / page_kb, pool);
 	m->huge_free = min_u64(sat_sub(m->huge_total, kb(s->huge.usage) / page_kb), pool_free);
-	m->huge_reserved =
-		sat_sub(m->huge_free, sat_sub(pool_free, host_value(s->host, "HugePages_Rsvd")));
-	m->huge_surplus =
-		sat_sub(m->huge_total, sat_sub(pool, host_value(s->host, "HugePages_Surp")));
-	m->huge_all = sat_add(
-		mul_div(m->huge_total, page_kb, 1), min_u64(kb(s->huge.others_limit), others));
+	m->huge_reserved = sat_sub(
+		m->huge_free, sat_sub(pool_free, meminfo_host_value(s->host, "HugePages_Rsvd")));
+	m->huge_surplus = sat_sub(
+		m->huge_total, sat_sub(pool, meminfo_host_value(s->host, "HugePages_Surp")));
+	m->huge_all =
+		sat_add(mul_div(m->huge_total, page_kb, 1), min_u64(kb(s->huge.others), others));
 }
 
 /* --- printing --------------------------------------------------------------------------------- */
@@ -295,6 +294,13 @@ static const struct row *find_row(struct slice name, size_t *next)
 	return NULL;
 }
 
+bool meminfo_knows(struct slice name)
+{
+	size_t next = 0;
+
+	return find_row(name, &next) != NULL;
+}
+
 /* What the container is shown in place of the host's `value`. */
 static uint64_t bounded(
 	const struct row *row, const struct host_meminfo_line *l, const struct meminfo *m)
@@ -351,65 +357,6 @@ int meminfo_gather(const struct view_args *a, const struct host_meminfo *host,
 		mul_div(host->swap_free_kb, unit, 1), ret_swap);
 }
 
-/* The name that the hugetlb controller gives to a page size (mm/hugetlb_cgroup.c, mem_fmt()). */
-static void huge_size_name(uint64_t page_kb, char *ret, size_t size)
-{
-	static const char *const units[] = { "KB", "MB", "GB" };
-	size_t unit = 0;
-
-	for (; unit + 1 < countof(units) && page_kb >= 1024; unit++)
-		page_kb /= 1024;
-	snprintf(ret, size, "%llu%s", (unsigned long long)page_kb, units[unit]);
-}
-
-/* Adds up the limits of all page sizes but the default one. */
-static int gather_other_sizes(const struct cgroup_set *s, const char *but, struct meminfo_huge *ret)
-{
-	/* Those of x86, riscv and arm64 with 4 KiB pages: where pools of two sizes are found. A
-	 * machine that has none of them shows what the host has, for nothing limits it. */
-	static const char *const sizes[] = { "2MB", "1GB", "64KB", "32MB" };
-	uint64_t limits = 0;
-	bool found = false;
-
-	for (size_t i = 0; i < countof(sizes); i++) {
-		uint64_t limit, usage;
-		int r = slice_equal(slice_str(but), sizes[i])
-			? -ENOENT
-			: cgroup_hugetlb(s, sizes[i], &limit, &usage);
-
-		if (r < 0 && r != -ENOENT)
-			return r;
-		if (r < 0)
-			continue;
-		limits = sat_add(limits, limit);
-		found = true;
-	}
-	if (found)
-		ret->others_limit = limits;
-	return 0;
-}
-
-/* Most machines have no huge pages in any pool: then nothing is asked. */
-static int gather_huge(
-	const struct view_args *a, const struct host_meminfo *host, struct meminfo_huge *ret)
-{
-	const uint64_t page_kb = host_value(host, "Hugepagesize");
-	const uint64_t pool_kb = mul_div(host_value(host, "HugePages_Total"), page_kb, 1);
-	const uint64_t all_kb = host_value(host, "Hugetlb");
-	char size[32];
-	int r = 0;
-
-	*ret = (struct meminfo_huge){ CGROUP_NO_LIMIT, 0, CGROUP_NO_LIMIT };
-	if (pool_kb == 0 && all_kb == 0)
-		return 0;
-	huge_size_name(page_kb, size, sizeof(size));
-	if (pool_kb > 0)
-		r = cgroup_hugetlb(a->subject->cgroups, size, &ret->limit, &ret->usage);
-	if (r < 0 && r != -ENOENT)
-		return r;
-	return all_kb > pool_kb ? gather_other_sizes(a->subject->cgroups, size, ret) : 0;
-}
-
 int view_meminfo(const struct view_args *a, struct text *t)
 {
 	autohost const struct host_meminfo *host = NULL;
@@ -419,7 +366,7 @@ int view_meminfo(const struct view_args *a, struct text *t)
 	if (r == 0)
 		r = meminfo_gather(a, host, &s.memory, &s.swap);
 	if (r == 0)
-		r = gather_huge(a, host, &s.huge);
+		r = meminfo_gather_huge(a, host, &s.huge);
 	if (r != 0)
 		return r;
 	s.host = host;

@@ -210,7 +210,7 @@ enabled_at_root=() # of the v2 hierarchy, by us
 enable_controllers() { # DIRECTORY, of the v2 hierarchy
 	local controller
 
-	for controller in cpu cpuset io memory pids; do
+	for controller in cpu cpuset io memory pids ${CG_MORE-}; do
 		grep -qw $controller "$1/cgroup.controllers" || continue
 		grep -qw $controller "$1/cgroup.subtree_control" && continue
 		# fails where the directory has processes of its own

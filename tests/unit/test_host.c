@@ -28,7 +28,7 @@ static struct text exact(const void *bytes, size_t n)
 }
 
 static const char *const cpuinfo_fixtures[] = { "x86_64", "arm", "arm-old", "arm-up", "arm64",
-	"s390x", "ppc64le", "riscv64", "loongarch64" };
+	"arm64-compat32", "s390x", "ppc64le", "riscv64", "loongarch64" };
 
 static void read_cpuinfo(const char *name, struct text *t)
 {
@@ -291,6 +291,76 @@ START_TEST(cpuinfo_is_shared_for_a_second_unless_a_cpu_comes_or_goes)
 	host_put(first);
 	host_put(again);
 	host_free(h);
+	tree_free(&tree);
+}
+END_TEST
+
+/* The kernel's part: another text for a 32-bit reader. */
+static int read_as_arm64(int fd, struct text *t)
+{
+	(void)fd;
+	read_cpuinfo("arm64-compat32", t);
+	return text_error(t);
+}
+
+static void assert_cpuinfo(struct host *h, bool compat32, const char *fixture)
+{
+	autohost const struct host_cpuinfo *c = NULL;
+	autotext expected = { 0 };
+
+	read_cpuinfo(fixture, &expected);
+	ck_assert_int_eq(host_cpuinfo(h, S, compat32, &c), 0);
+	ck_assert(slice_same(slice_of(&c->text), slice_of(&expected)));
+}
+
+START_TEST(each_rendering_of_cpuinfo_is_shared_by_its_own_callers)
+{
+	autotext native = { 0 };
+	struct tree tree;
+	struct host *h;
+
+	tree_new(&tree);
+	read_cpuinfo("arm64", &native);
+	tree_write_bytes(&tree, "proc/cpuinfo", native.data, native.len);
+	ck_assert_int_eq(host_new(&tree.root, &h), 0);
+	host_set_compat32(h, NULL); /* any other architecture */
+	assert_cpuinfo(h, true, "arm64");
+	host_set_compat32(h, read_as_arm64);
+	assert_cpuinfo(h, false, "arm64");
+	assert_cpuinfo(h, true, "arm64-compat32");
+	assert_cpuinfo(h, false, "arm64");
+	host_free(h);
+	tree_free(&tree);
+}
+END_TEST
+
+START_TEST(a_file_is_read_as_a_32_bit_caller_and_nothing_else_is)
+{
+	autoclose int fd = open("/proc/thread-self/personality", O_RDONLY | O_CLOEXEC);
+	autotext inside = { 0 }, after = { 0 };
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(host_read_compat32(fd, &inside), 0);
+	ck_assert(slice_equal(slice_of(&inside), "00000008\n"));
+	ck_assert_int_eq(read_fd(fd, &after), 0);
+	ck_assert(slice_equal(slice_of(&after), "00000000\n"));
+}
+END_TEST
+
+START_TEST(whose_personality_cannot_be_read_is_no_32_bit_caller)
+{
+	struct tree tree;
+
+	tree_new(&tree);
+	tree_write(&tree, "proc/7/personality", "00000008\n");
+	tree_write(&tree, "proc/8/personality", "00c40008\n"); /* setarch -R -X linux32 */
+	tree_write(&tree, "proc/9/personality", "00400000\n");
+	tree_write(&tree, "proc/10/personality", "");
+	tree_write(&tree, "proc/11/personality", "0000000800000008000000080000000800000008\n");
+	ck_assert(host_caller_is_compat32(&tree.root, 7));
+	ck_assert(host_caller_is_compat32(&tree.root, 8));
+	for (pid_t tid = 9; tid <= 12; tid++)
+		ck_assert(!host_caller_is_compat32(&tree.root, tid));
 	tree_free(&tree);
 }
 END_TEST
@@ -597,6 +667,9 @@ int main(void)
 	tcase_add_test(files, diskstats_have_as_many_columns_as_the_kernel_prints);
 	tcase_add_test(files, cpus_come_from_sysfs_and_else_from_stat);
 	tcase_add_test(files, cpuinfo_is_shared_for_a_second_unless_a_cpu_comes_or_goes);
+	tcase_add_test(files, each_rendering_of_cpuinfo_is_shared_by_its_own_callers);
+	tcase_add_test(files, a_file_is_read_as_a_32_bit_caller_and_nothing_else_is);
+	tcase_add_test(files, whose_personality_cannot_be_read_is_no_32_bit_caller);
 	tcase_add_test(files, files_of_the_host_are_found_below_proc_and_sys_alone);
 	tcase_add_test(files, what_is_no_such_file_is_refused);
 	tcase_add_test(files, garbage_harms_no_parser);

@@ -215,10 +215,47 @@ START_TEST(huge_pages_are_those_the_cgroup_can_have)
 }
 END_TEST
 
+/* Lines that fs/proc/meminfo.c may print and that say what they say to everybody, since no cgroup
+ * counts such a thing. A new kernel's new line is to be put here or into the table, by somebody
+ * who has thought about it. */
+static const char *const passing[] = {
+	"HighTotal", "HighFree", "LowTotal", "LowFree", /* 32 bits: zones of the machine */
+	"MmapCopy",                                     /* no MMU */
+	"Quicklists",                                   /* before Linux 5.2 */
+	"ShadowCallStack",                              /* arm64 */
+	"EarlyMemtestBad",                              /* memtest= */
+	"GPUActive", "GPUReclaim",                      /* Linux 6.19 */
+};
+
+START_TEST(every_line_of_the_running_kernel_was_thought_about)
+{
+	autohost const struct host_meminfo *m = NULL;
+	struct root root;
+	struct host *host;
+
+	ck_assert_int_eq(root_open("/", &root), 0);
+	ck_assert_int_eq(host_new(&root, &host), 0);
+	ck_assert_int_eq(host_meminfo(host, 1, &m), 0);
+	ck_assert_uint_gt(m->n_lines, 20);
+	for (size_t i = 0; i < m->n_lines; i++) {
+		const struct slice name = m->lines[i].name;
+		bool passes = false;
+
+		for (size_t j = 0; j < countof(passing); j++)
+			passes = passes || slice_equal(name, passing[j]);
+		ck_assert_msg(meminfo_knows(name) != passes,
+			"%.*s is %s: see SPEC 8 and the list above", (int)name.n, name.p,
+			passes ? "in the table and in the list" : "new");
+	}
+	host_free(host);
+	root_close(&root);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("meminfo");
-	TCase *c = tcase_create("meminfo");
+	TCase *c = tcase_create("meminfo"), *audit = tcase_create("audit");
 
 	tcase_add_test(c, sums_of_huge_counters_saturate);
 	tcase_add_test(c, no_counter_is_above_the_total_but_the_named_ones);
@@ -228,5 +265,7 @@ int main(void)
 	tcase_add_test(c, a_known_line_in_a_new_place_or_form_has_the_containers_number);
 	tcase_add_test(c, huge_pages_are_those_the_cgroup_can_have);
 	suite_add_tcase(s, c);
+	tcase_add_test(audit, every_line_of_the_running_kernel_was_thought_about);
+	suite_add_tcase(s, audit);
 	return unit_run(s);
 }
