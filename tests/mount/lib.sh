@@ -393,6 +393,7 @@ bind_files() { # FROM
 #   --cgroupns      a cgroup namespace (made in the container's cgroup, before init moves to the
 #                   leaf) with cgroup mounts of its own
 #   --userns        a user namespace, root mapped to root
+#   --boottime=N    a time namespace whose boottime is N seconds ahead (below 0: behind)
 #   --bare          no files bound
 #   --tree=NAME     the files come from DIR/NAME (quota, cpuset) instead of DIR
 new_container() {
@@ -407,6 +408,7 @@ new_container() {
 		--leaf=*) leaf=${option#*=} ;;
 		--cgroupns) kind=cgmount enter="$enter -C" ;;
 		--userns) flags=(-U -r "${flags[@]}") enter="$enter -U" ;;
+		--boottime=*) flags+=(--time --boottime "${option#*=}") enter="$enter -T" ;;
 		--bare) kind=bare ;;
 		--tree=*) tree=${option#*=} ;;
 		*) bail "new_container: $option" ;;

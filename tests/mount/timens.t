@@ -1,0 +1,62 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# Time namespaces: a container's age is the same in each, and start times in ps stay right.
+source "$(dirname "$0")/lib.sh"
+plan 16
+
+README=$TOP/README.md
+
+btime() { awk '$1 == "btime" { print $2 }'; }
+started() { date -d "$(ps -o lstart= -p "$1")" +%s; } # as the host sees it
+# shellcheck disable=SC2016 # for the shell inside
+started_inside() { in_container "$1" bash -c 'date -d "$(ps -o lstart= -p 1)" +%s'; }
+
+start_daemon
+host_btime=$(btime </proc/stat)
+for offset in 0 100000 -"$(cut -d. -f1 /proc/uptime)"; do
+	begin=$(date +%s)
+	if [ "$offset" = 0 ]; then
+		new_container c
+	else
+		new_container c --boottime="$offset"
+		is "$(in_container c awk '$1 == "boottime" { print $2 }' /proc/self/timens_offsets)" "$offset" \
+			"a time namespace that is $offset s away"
+	fi
+	sleep 2
+	between "$(in_container c cut -d' ' -f1 /proc/uptime)" 2 $(($(date +%s) - begin + 1)) \
+		"$offset: uptime is the container's age"
+	between $(($(in_container c cat /proc/stat | btime) + offset)) $((host_btime - 1)) $((host_btime + 1)) \
+		"$offset: btime is the host's without the offset"
+	between "$(started_inside c)" $(($(started "${CT_PID[c]}") - 1)) $(($(started "${CT_PID[c]}") + 1)) \
+		"$offset: ps tells inside when init started, as the host's ps does"
+	remove_container c
+done
+
+# ---- the recipe in README.md, as it is written there: uptime, start and elapsed time all agree
+recipe=$(sed -n 's/^ *\(unshare --time .*\) \.\.\.$/\1/p' "$README")
+is "$(wc -l <<<"$recipe")" 1 "README.md has one recipe for a time namespace"
+diag "$recipe"
+cat >"$WORK/inside" <<-'END'
+	for file in uptime stat; do
+		mount --bind "$1/proc/$file" "/proc/$file" || exit
+	done
+	sleep 3
+	set -- $(ps -o etimes= -p 1) "$(ps -o lstart= -p 1)" $(cut -d. -f1 /proc/uptime)
+	echo "$1 $(date -d "$2" +%s) $3 $(date +%s)"
+END
+make_cgroup recipe
+begin=$(date +%s)
+(
+	trap - EXIT INT TERM
+	join_cgroup recipe || exit
+	eval "$recipe bash $WORK/inside $MNT"
+) >"$WORK/said" 2>&1
+end=$(date +%s)
+diag "$(cat "$WORK/said")"
+read -r elapsed start uptime now <"$WORK/said"
+between "$uptime" 3 $((end - begin + 1)) "with it uptime is the container's age"
+between "$elapsed" $((uptime - 1 - SLOW)) $((uptime + 1)) "ps's etime agrees with it"
+between "$start" $((begin - 1)) $((end + 1)) "so does lstart with the clock"
+between $((start + elapsed - now)) $((-1 - SLOW)) 2 "and with etime"
+remove_cgroup recipe
