@@ -318,6 +318,8 @@ START_TEST(handed_over_numbers_are_not_trusted)
 		{ file + 1, good.name, good.name_len, good.type },
 		{ 20, good.name, good.name_len, good.type }, /* a file */
 		{ 2, good.name, good.name_len, good.type },  /* not passed through */
+		{ 0x10002, good.name, good.name_len, good.type },
+		{ 0x30006, good.name, good.name_len, good.type }, /* no such policy */
 		{ good.parent, HANDOVER_NAMES, 1, good.type },
 		{ good.parent, UINT32_MAX, UINT16_MAX, good.type },
 		{ good.parent, HANDOVER_NAMES - 1, 2, good.type },

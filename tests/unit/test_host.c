@@ -295,6 +295,57 @@ START_TEST(cpuinfo_is_shared_for_a_second_unless_a_cpu_comes_or_goes)
 }
 END_TEST
 
+START_TEST(pools_of_huge_pages_are_those_of_sysfs)
+{
+	const struct host_hugepages *pools = NULL;
+	uint64_t seen = 0;
+	struct tree tree;
+	struct host *h;
+
+	tree_new(&tree);
+	ck_assert_int_eq(host_new(&tree.root, &h), 0);
+	ck_assert_int_eq(host_hugepages(h, S, &pools), -ENOENT);
+	tree_write(&tree, "sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages", "64\n");
+	tree_write(&tree, "sys/kernel/mm/hugepages/hugepages-1048576kB/nr_hugepages", "1\n");
+	tree_write(&tree, "sys/kernel/mm/hugepages/hugepages-kB/nr_hugepages", "7\n");
+	tree_write(&tree, "sys/kernel/mm/hugepages/hugepages-0kB/nr_hugepages", "7\n");
+	tree_write(&tree, "sys/kernel/mm/hugepages/demote/nr_hugepages", "7\n");
+	ck_assert_int_eq(host_hugepages(h, S, &pools), 0);
+	ck_assert_uint_eq(pools->n, 2);
+	for (size_t i = 0; i < pools->n; i++)
+		seen += pools->pools[i].page_kb * pools->pools[i].pages;
+	ck_assert_uint_eq(seen, 64 * 2048 + 1048576);
+	host_put(pools);
+	tree_write(&tree, "sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages", "many\n");
+	ck_assert_int_eq(host_hugepages(h, 2 * S, &pools), -EBADMSG);
+	host_free(h);
+	tree_free(&tree);
+}
+END_TEST
+
+START_TEST(a_header_ends_where_the_rows_begin)
+{
+	const struct host_header *header = NULL;
+	struct tree tree;
+	struct host *h;
+
+	tree_new(&tree);
+	tree_write(&tree, "proc/swaps", "Filename\tType\n/dev/sda2\tpartition\n");
+	tree_write(&tree, "proc/slabinfo", "slabinfo - version: 2.1\n# name\ndentry 7\n# x\n");
+	ck_assert_int_eq(host_new(&tree.root, &h), 0);
+	ck_assert_int_eq(host_swaps(h, S, &header), 0);
+	ck_assert(slice_equal(slice_of(&header->text), "Filename\tType\n"));
+	host_put(header);
+	ck_assert_int_eq(host_slabinfo(h, S, &header), 0);
+	ck_assert(slice_equal(slice_of(&header->text), "slabinfo - version: 2.1\n# name\n"));
+	host_put(header);
+	tree_write(&tree, "proc/swaps", "");
+	ck_assert_int_eq(host_swaps(h, 1000 * S, &header), -EBADMSG);
+	host_free(h);
+	tree_free(&tree);
+}
+END_TEST
+
 /* The kernel's part: another text for a 32-bit reader. */
 static int read_as_arm64(int fd, struct text *t)
 {
@@ -667,6 +718,8 @@ int main(void)
 	tcase_add_test(files, diskstats_have_as_many_columns_as_the_kernel_prints);
 	tcase_add_test(files, cpus_come_from_sysfs_and_else_from_stat);
 	tcase_add_test(files, cpuinfo_is_shared_for_a_second_unless_a_cpu_comes_or_goes);
+	tcase_add_test(files, pools_of_huge_pages_are_those_of_sysfs);
+	tcase_add_test(files, a_header_ends_where_the_rows_begin);
 	tcase_add_test(files, each_rendering_of_cpuinfo_is_shared_by_its_own_callers);
 	tcase_add_test(files, a_file_is_read_as_a_32_bit_caller_and_nothing_else_is);
 	tcase_add_test(files, whose_personality_cannot_be_read_is_no_32_bit_caller);
