@@ -25,12 +25,14 @@
 
 /* --- DIR -------------------------------------------------------------------------------- */
 
-/* A mount whose daemon has died; while it is dying, its last requests say ECONNABORTED. */
+/* A mount whose daemon has died; while it is dying, its last requests say ECONNABORTED. What the
+ * kernel keeps of its root's attributes outlives it, so the daemon itself is asked. */
 static bool is_dead_mount(const char *dir)
 {
-	struct stat st;
+	struct statx st;
 
-	return stat(dir, &st) < 0 && (errno == ENOTCONN || errno == ECONNABORTED);
+	return statx(AT_FDCWD, dir, AT_STATX_FORCE_SYNC, STATX_TYPE, &st) < 0 &&
+		(errno == ENOTCONN || errno == ECONNABORTED);
 }
 
 static const struct {
