@@ -23,8 +23,7 @@ static int tell(const struct options *options, int error)
 			"it another version? Name another --pidfile\n",
 			options->pidfile);
 	else
-		fprintf(stderr, "lxcfs: cannot look at process %d: %s: %s\n", pid,
-			strerror(-error),
+		fprintf(stderr, "lxcfs: cannot look at process %d: %s: %s\n", pid, strerror(-error),
 			error == -EACCES || error == -EPERM ? "it takes root with CAP_SYS_PTRACE"
 							    : "try again");
 	return 1;

@@ -108,10 +108,28 @@ static void why_unbound(const struct inspection *in, const char *path, struct te
 			path);
 }
 
+/* What a cgroup namespace does not hold is spelled "/../...". */
+static void why_outside(const struct inspection *in, struct text *t)
+{
+	for (size_t i = 0; i < in->n_cgroups; i++) {
+		const char *path = in->cgroups[i].path;
+
+		if (!path || strncmp(path, "/..", 3) != 0)
+			continue;
+		say(t,
+			"Its cgroup %s is outside the cgroup namespace of this command, so no "
+			"limit "
+			"of it can be read: look from the host's.",
+			path);
+		return;
+	}
+}
+
 /* True when there is nothing more to say. */
 static bool why_kernels(const struct inspection *in, const char *path, struct text *t)
 {
 	why_unbound(in, path, t);
+	why_outside(in, t);
 	if (in->daemon.pass_through)
 		say(t,
 			"Somebody sent the daemon SIGUSR2: every file is the kernel's own until "

@@ -3,7 +3,7 @@
 #
 # The command line: what is accepted, and what is refused with one line that says why.
 source "$(dirname "$0")/lib.sh"
-plan 56
+plan 72
 
 mkdir -p "$MNT" "$WORK/run"
 
@@ -50,6 +50,10 @@ refused 2 'no-such-word' "an unknown word of -o" "$LXCFS" -o no-such-word "$MNT"
 refused 2 . "no directory" "$LXCFS"
 refused 2 . "two directories" "$LXCFS" "$MNT" "$WORK"
 refused 2 'pidfile' "an option without its value" "$LXCFS" "$MNT" --pidfile
+refused 2 'json' "--json without --inspect" "$LXCFS" --json "$MNT"
+refused 2 "'self'" "--inspect of no number" "$LXCFS" --inspect self
+refused 2 'no-such-word' "an unknown word of -o behind ones that are known" \
+	"$LXCFS" -o allow_other,ro,no-such-word=1,nonempty "$MNT"
 refused 1 "$WORK/nothing" "a directory that does not exist" "${lxcfs[@]}" "$WORK/nothing"
 touch "$WORK/file"
 refused 1 "$WORK/file" "a file for a directory" "${lxcfs[@]}" "$WORK/file"
@@ -66,6 +70,12 @@ ok "nor a mount" bash -c '! grep -q "$1" /proc/self/mountinfo' - "$MNT"
 start_daemon -f -d -l -s --enable-cfs --disable-cfs --enable-pidfd --disable-zswap --enable-cgroup --enable-nsdelegate \
 	-o nonempty,allow_other,fsname=mine,max_idle_threads=10 -o noatime
 ok "the options of other versions are accepted" daemon_answers
+is "$(grep -c 'serving from cgroup v[12] (.*cpu.*)' "$DAEMON_LOG")" 1 "the start says which cgroups it serves from"
+kill -KILL "$(worker_pid)"
+wait_until 10 daemon_answers
+is "$(grep -c 'serving from' "$DAEMON_LOG")" 1 "which another worker does not repeat"
+timeouts=$(cat /proc/sys/fs/fuse/{default,max}_request_timeout 2>/dev/null | grep -c -v '^0$')
+is "$(grep -c 'fs\.fuse\..*_request_timeout' "$DAEMON_LOG")" "$timeouts" "a request timeout of FUSE is told of where there is one"
 is "$(cat "$PIDFILE")" "$DAEMON_PID" "the pidfile has the daemon's pid"
 line=$(awk -v m="$MNT" '$5 == m' /proc/self/mountinfo)
 matches "$line" ' - fuse\.lxcfs ' "the mount's type is fuse.lxcfs"
@@ -76,6 +86,27 @@ for word in enable-cgroup enable-nsdelegate; do
 	is "$(grep -c -e "$word" "$DAEMON_LOG")" 1 "--$word is answered by one line"
 done
 stop_daemon
+
+start_daemon -o ro,fsname=x,subtype=y,x-systemd.automount
+matches "$(awk -v m="$MNT" '$5 == m' /proc/self/mountinfo)" "$MNT ro,.* - fuse\.lxcfs lxcfs " \
+	"-o ro is mount(2)'s; type and name stay ours whatever -o says"
+# somebody takes the pidfile away and puts another's there
+echo 1 >"$WORK/others.pid"
+mv "$WORK/others.pid" "$PIDFILE"
+stop_daemon
+is "$(cat "$PIDFILE")" 1 "the end does not remove a pidfile that is another's"
+rm "$PIDFILE"
+
+# ---- a pid namespace of its own
+unshare -p -f --mount-proc "$LXCFS" --runtime-dir="$WORK/run" --pidfile="$PIDFILE" "$MNT" </dev/null >"$WORK/ns.log" 2>&1 &
+outer=$!
+told() { grep -q "host's pid namespace" "$WORK/ns.log"; }
+ok "a daemon that cannot see who asks says so at the start" wait_until 10 told
+is "$(nsenter -t "$(children_of $outer | xargs)" -m timeout 5 cat "$MNT/proc/meminfo" 2>&1 >/dev/null | grep -c 'Input/output error')" 1 "and whom it cannot see gets EIO"
+kill_tree $outer
+wait $outer 2>/dev/null
+unmount_all "$MNT"
+rm -f "$PIDFILE"
 
 PIDFILE=$WORK/run/lxcfs.pid
 "$LXCFS" --runtime-dir="$WORK/run" "$MNT" </dev/null >>"$DAEMON_LOG" 2>&1 &

@@ -255,6 +255,18 @@ START_TEST(files_that_are_not_bound_come_first)
 }
 END_TEST
 
+START_TEST(a_cgroup_that_cannot_be_seen_from_here_is_told)
+{
+	static char hierarchy[] = "memory", path[] = "/../other";
+
+	setup();
+	in.cgroups[0] = (struct inspect_cgroup){ hierarchy, path, CONTAINER_RULE_OWN };
+	in.n_cgroups = 1;
+	assert_why(inspect_why_memory, "/../other is outside the cgroup namespace");
+	assert_why(inspect_why_cpus, "/../other is outside the cgroup namespace");
+}
+END_TEST
+
 START_TEST(json_is_whole_and_says_null_for_what_is_unlimited)
 {
 	autotext t = { 0 };
@@ -280,6 +292,7 @@ int main(void)
 	tcase_add_test(c, a_cpuset_that_restricts_is_named);
 	tcase_add_test(c, why_the_hosts_memory_is_seen);
 	tcase_add_test(c, files_that_are_not_bound_come_first);
+	tcase_add_test(c, a_cgroup_that_cannot_be_seen_from_here_is_told);
 	tcase_add_test(c, json_is_whole_and_says_null_for_what_is_unlimited);
 	suite_add_tcase(s, c);
 	return unit_run(s);
