@@ -117,9 +117,11 @@ static void cpus(struct cpumask *m, const char *list)
 static void decides(enum cgroup_limit_kind kind, struct inspect_level *l, const char *file,
 	const char *says, uint64_t limit)
 {
-	static char path[] = "/ct";
+	static char path[] = "/ct", files[CGROUP_LIMITS][64], texts[CGROUP_LIMITS][64];
 
-	*l = (struct inspect_level){ path, strdup(file), strdup(says), true, limit };
+	snprintf(files[kind], sizeof(files[kind]), "%s", file);
+	snprintf(texts[kind], sizeof(texts[kind]), "%s", says);
+	*l = (struct inspect_level){ path, files[kind], texts[kind], true, limit };
 	in.limits[kind] = (struct inspect_limit){ l, 1, false, l };
 }
 

@@ -14,18 +14,18 @@
 static struct options options;
 static char errors[4096];
 
-/* Parses "lxcfs" and `words`, which are separated by blanks. What it points to stays: options do.
- */
+/* Parses "lxcfs" and `words`, which are separated by blanks. Options point into them, so they stay
+ * until the next call. */
 static int parse(const char *words)
 {
-	char line[4096];
+	static char line[4096];
 	char *argv[MAX_ARGUMENTS + 1] = { NULL };
 	int argc = 0, r;
 	FILE *out;
 
 	snprintf(line, sizeof(line), "lxcfs %s", words);
 	for (char *word = strtok(line, " "); word && argc < MAX_ARGUMENTS; word = strtok(NULL, " "))
-		argv[argc++] = strdup(word);
+		argv[argc++] = word;
 	memset(errors, 0, sizeof(errors));
 	out = fmemopen(errors, sizeof(errors) - 1, "w");
 	r = options_parse(argc, argv, &options, out);
