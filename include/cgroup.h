@@ -18,6 +18,7 @@
 
 #include "cpumask.h"
 #include "parse.h"
+#include "pressure.h"
 #include "root.h"
 
 #define CGROUP_HIERARCHIES 16
@@ -254,3 +255,14 @@ struct cgroup_io {
  * the controller is not enabled for it. Devices without any I/O are left out. */
 int cgroup_io(const struct cgroup_set *s, struct cgroup_io *ret);
 void cgroup_io_free(struct cgroup_io *io);
+
+/* --- pressure ----------------------------------------------------------------------------- */
+
+/* Appends the *.pressure file of the container's own cgroup on the unified hierarchy. -ENOENT
+ * where it is the root there, or has no such file. */
+int cgroup_pressure(const struct cgroup_set *s, enum pressure what, struct text *t);
+
+/* Arms a trigger on that file: a descriptor that polls EPOLLPRI for each event, and EPOLLERR once
+ * the cgroup is gone. Otherwise as above, or what the kernel said. */
+int cgroup_pressure_arm(
+	const struct cgroup_set *s, enum pressure what, const struct pressure_trigger *trigger);

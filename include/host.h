@@ -17,6 +17,7 @@
 
 #include "cpumask.h"
 #include "parse.h"
+#include "pressure.h"
 #include "root.h"
 #include "text.h"
 
@@ -154,6 +155,15 @@ struct host_header {
 int host_swaps(struct host *h, uint64_t now_ns, const struct host_header **ret);
 int host_slabinfo(struct host *h, uint64_t now_ns, const struct host_header **ret);
 
+/* /proc/pressure/{cpu,memory,io,irq}, as old as a minute: for its lines and their words alone. */
+struct host_pressure {
+	struct host_snapshot base;
+	struct text text;
+};
+
+int host_pressure(
+	struct host *h, uint64_t now_ns, enum pressure what, const struct host_pressure **ret);
+
 /* /proc/diskstats. Column 0 is the first behind the device's name (reads completed). */
 #define HOST_DISK_COLUMNS 17
 
@@ -185,3 +195,6 @@ int host_cpus(struct host *h, uint64_t now_ns, const struct host_cpus **ret);
 /* The kernel's bytes of any file below /proc or /sys ("proc/swaps", "sys/devices/..."), appended,
  * unshared. 0 or -errno. */
 int host_file(struct host *h, const char *path, struct text *t);
+
+/* False for a path like the above only when the kernel says that there is nothing. */
+bool host_has(const struct root *root, const char *path);

@@ -90,6 +90,9 @@ int view_render(const struct view *v, const struct view_args *a, struct text *t)
  * a subject that is_host. 0 or -errno. */
 int view_visible_cpus(const struct view_args *a, struct cpumask *ret);
 
+/* True for the files of proc/pressure, which alone are open for writing (SPEC 12). */
+bool view_pressure(const struct view *v, enum pressure *ret);
+
 /* A renderer for each file of view_registry.h. */
 #define VIEW_DECLARE_DIR(node, path, kind, says)
 #define VIEW_DECLARE_FILE(node, path, mode, needs, follows_init, render, says)                     \

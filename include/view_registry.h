@@ -14,6 +14,9 @@
 #define VIEW_NEEDS_CPUS (CGROUP_BIT(CGROUP_CPUSET) | CGROUP_BIT(CGROUP_CPU))
 #define VIEW_NEEDS_ANY (CGROUP_BIT(CGROUP_CONTROLLERS) - 1)
 
+/* Counted by the kernel without any controller, so never the host's. */
+#define VIEW_NEEDS_NONE ~0u
+
 #define VIEW_REGISTRY(DIR, FILE)                                                                   \
 	DIR(1, "", VIEW_DIR, "the root of the mount")                                              \
 	DIR(2, "proc", VIEW_DIR, "files to be bound over those of /proc")                          \
@@ -21,6 +24,7 @@
 	DIR(4, "sys/devices", VIEW_DIR, "on the way to the CPUs")                                  \
 	DIR(5, "sys/devices/system", VIEW_DIR, "on the way to the CPUs")                           \
 	DIR(6, "sys/devices/system/cpu", VIEW_CPU_DIR, "CPUs as sysfs shows them")                 \
+	DIR(7, "proc/pressure", VIEW_DIR, "pressure stall information of the container")           \
 	FILE(16, "proc/cpuinfo", 0444, VIEW_NEEDS_CPUS, false, view_cpuinfo,                       \
 		"the processors the container may use")                                            \
 	FILE(17, "proc/meminfo", 0444, CGROUP_BIT(CGROUP_MEMORY), false, view_meminfo,             \
@@ -35,6 +39,14 @@
 		"I/O of the container, by device")                                                 \
 	FILE(23, "proc/slabinfo", 0400, VIEW_NEEDS_ANY, false, view_slabinfo,                      \
 		"kernel memory of the container, in two rows")                                     \
+	FILE(24, "proc/pressure/cpu", 0666, VIEW_NEEDS_NONE, false, view_pressure_cpu,             \
+		"time the container's tasks were waiting for a CPU")                               \
+	FILE(25, "proc/pressure/memory", 0666, VIEW_NEEDS_NONE, false, view_pressure_memory,       \
+		"time the container's tasks were waiting for memory")                              \
+	FILE(26, "proc/pressure/io", 0666, VIEW_NEEDS_NONE, false, view_pressure_io,               \
+		"time the container's tasks were waiting for I/O")                                 \
+	FILE(27, "proc/pressure/irq", 0666, VIEW_NEEDS_NONE, false, view_pressure_irq,             \
+		"time the container's tasks were lost to interrupts")                              \
 	FILE(32, "sys/devices/system/cpu/online", 0444, VIEW_NEEDS_CPUS, false, view_cpu_online,   \
 		"CPUs the container may use")                                                      \
 	FILE(33, "sys/devices/system/cpu/offline", 0444, VIEW_NEEDS_CPUS, false, view_cpu_offline, \

@@ -41,10 +41,9 @@ void cgroup_files_setup(struct cgroup_tree *t)
 		for (unsigned f = 0; f < CGROUP_FILES; f++) {
 			const struct cgroup_file_name *file = &v->file[f];
 
-			/* cpu.stat is v2's even where v1 has taken the controllers. */
 			if (file->name &&
-				(l->serves[file->controller] == (int)i ||
-					(f == FILE_CPU_STAT && l->hierarchy[i].unified)))
+				(file->controller == CGROUP_NO_CONTROLLER ||
+					l->serves[file->controller] == (int)i))
 				t->slot[i][f] = t->n_slots[i]++;
 		}
 	}
@@ -189,7 +188,7 @@ static int dirfd_of(const struct cgroup *c)
 	return c->tree->layout->hierarchy[c->hierarchy].dirfd;
 }
 
-static int open_path(const struct cgroup *c, enum cgroup_file file)
+static int open_path(const struct cgroup *c, enum cgroup_file file, int flags)
 {
 	const char *huge_size = "";
 	char path[4096];
@@ -199,7 +198,7 @@ static int open_path(const struct cgroup *c, enum cgroup_file file)
 		huge_size = c->tree->huge_size[(file - FILE_HUGETLB_LIMIT) % CGROUP_HUGE_SIZES];
 	if (format_path(c, file, huge_size, path, sizeof(path)) < 0)
 		return -ENAMETOOLONG;
-	fd = openat(dirfd_of(c), path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	fd = openat(dirfd_of(c), path, flags | O_CLOEXEC | O_NOFOLLOW);
 	return fd < 0 ? -errno : fd;
 }
 
@@ -207,9 +206,9 @@ static int open_path(const struct cgroup *c, enum cgroup_file file)
  * Opens the file of this very cgroup. The directory is looked at after the file: an inode number is
  * never used twice, so when it is the right one now, it was when the file was opened.
  */
-static int open_file(const struct cgroup *c, enum cgroup_file file)
+int cgroup_open(const struct cgroup *c, enum cgroup_file file, int flags)
 {
-	autoclose int fd = open_path(c, file);
+	autoclose int fd = open_path(c, file, flags);
 	int r;
 
 	if (fd < 0 && fd != -ENOENT && fd != -ENODEV) {
@@ -241,7 +240,7 @@ static int lease_new(struct cgroup *c, enum cgroup_file file, bool fresh, struct
 		*ret = (struct lease){ &c->fds[slot], c->fds[slot].fd };
 		return 0;
 	}
-	fd = open_file(c, file);
+	fd = cgroup_open(c, file, O_RDONLY);
 	if (fd < 0)
 		return fd;
 	*ret = adopt(c->tree, &c->fds[slot], fd);

@@ -38,6 +38,10 @@ enum cgroup_file {
 	FILE_IO_BFQ_BYTES,
 	FILE_IO_OPS,
 	FILE_IO_BYTES,
+	FILE_PRESSURE_CPU, /* v2, as those below */
+	FILE_PRESSURE_MEMORY,
+	FILE_PRESSURE_IO,
+	FILE_PRESSURE_IRQ,
 	FILE_HUGETLB_LIMIT,
 	FILE_HUGETLB_USAGE = FILE_HUGETLB_LIMIT + CGROUP_HUGE_SIZES,
 	CGROUP_FILES = FILE_HUGETLB_USAGE + CGROUP_HUGE_SIZES,
@@ -86,6 +90,9 @@ struct cgroup_tree {
 };
 
 /* --- what differs between the versions: v1.c, v2.c ---------------------------------------- */
+
+/* A file that v2 has even where v1 has taken all controllers. */
+#define CGROUP_NO_CONTROLLER CGROUP_CONTROLLERS
 
 struct cgroup_file_name {
 	const char *name; /* NULL: this version has no such file; %s: a huge page size */
@@ -140,6 +147,8 @@ void cgroup_files_close(struct cgroup *c);
 /* Reads the whole file. The text lies in a buffer of the calling thread and lasts until its next
  * read. -ENOENT without such a file, -ENODEV when the cgroup was removed, -errno. */
 int cgroup_read(struct cgroup *c, enum cgroup_file file, struct slice *ret);
+/* Opens the file for somebody who keeps it, outside the cache. The same errors. */
+int cgroup_open(const struct cgroup *c, enum cgroup_file file, int flags);
 /* A file that is one number; "max" and v1's page-rounded "no limit" are CGROUP_NO_LIMIT. -EBADMSG
  * on anything else. */
 int cgroup_read_u64(struct cgroup *c, enum cgroup_file file, uint64_t *ret);

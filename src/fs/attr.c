@@ -39,7 +39,7 @@ static mode_t mode_of(const struct fs *fs, const struct view *v)
 	return host.st_mode & 07777;
 }
 
-static nlink_t links_of(const struct node *node)
+static nlink_t links_of(const struct fs *fs, const struct node *node)
 {
 	struct tree_entry entry;
 	size_t position = 0;
@@ -50,7 +50,7 @@ static nlink_t links_of(const struct node *node)
 	/* 1 says "not known" to find(1): listings differ, and this number may not. */
 	if (node->view->kind == VIEW_CPU_DIR)
 		return 1;
-	while (tree_next_entry(node, &position, &entry))
+	while (tree_next_entry(fs->tree, node, &position, &entry))
 		n += entry.view->kind != VIEW_FILE;
 	return n;
 }
@@ -65,7 +65,7 @@ static void init_one(const struct fs *fs, const struct timespec *start, const st
 	*registered(fs, node->policy, node->view) = (struct stat){
 		.st_ino = node->number,
 		.st_mode = mode_of(fs, node->view) | DTTOIF(node->type),
-		.st_nlink = links_of(node),
+		.st_nlink = links_of(fs, node),
 		.st_blksize = BLOCK_SIZE,
 		.st_atim = *start,
 		.st_mtim = *start,
@@ -153,7 +153,7 @@ int attr_lookup(struct fs *fs, uint64_t parent, struct slice name, struct fuse_e
 	if (dir.type != DT_DIR)
 		return -ENOTDIR;
 	*ret = (struct fuse_entry_param){ 0 };
-	if (tree_entry(&dir, name, &entry))
+	if (tree_entry(fs->tree, &dir, name, &entry))
 		attr_registered(fs, entry.policy, entry.view, &ret->attr, &ret->attr_timeout);
 	else if (tree_passes_through(&dir))
 		e = lookup_passed(fs, &dir, name, ret);

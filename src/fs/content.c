@@ -145,12 +145,12 @@ int content_file(struct fs *fs, uint64_t fh, const struct node *node, struct tex
 
 /* --- directories ------------------------------------------------------------------------- */
 
-static void list_registered(const struct node *dir, struct text *ret)
+static void list_registered(const struct fs *fs, const struct node *dir, struct text *ret)
 {
 	struct tree_entry entry;
 	size_t position = 0;
 
-	while (tree_next_entry(dir, &position, &entry))
+	while (tree_next_entry(fs->tree, dir, &position, &entry))
 		listing_add(ret, entry.number, tree_type(entry.view), entry.name);
 }
 
@@ -177,7 +177,7 @@ static int answer_cpu_dir(struct fs *fs, const struct view_args *args, const str
 	if (e < 0)
 		return e;
 	list_dots(fs, q->node, q->out);
-	list_registered(q->node, q->out);
+	list_registered(fs, q->node, q->out);
 	return list_cpus(fs, q->node, args->pass_through ? NULL : &visible, q->out);
 }
 
@@ -185,7 +185,7 @@ static int answer_cpu_dir(struct fs *fs, const struct view_args *args, const str
 static int list_plain(struct fs *fs, const struct node *dir, struct text *ret)
 {
 	list_dots(fs, dir, ret);
-	list_registered(dir, ret);
+	list_registered(fs, dir, ret);
 	return tree_passes_through(dir) ? list_cpus(fs, dir, NULL, ret) : 0;
 }
 

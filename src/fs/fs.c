@@ -59,7 +59,7 @@ int fs_new(const struct fs_config *config, struct fs **ret)
 	fs->config = *config;
 	fs->user_hz = (unsigned)sysconf(_SC_CLK_TCK);
 	fs->page_size = (unsigned)sysconf(_SC_PAGESIZE);
-	e = tree_new(config->handover, &fs->tree);
+	e = tree_new(config->handover, config->root, &fs->tree);
 	if (e == 0)
 		e = handles_new(config->handover, config->slab, &fs->handles);
 	if (e == 0)

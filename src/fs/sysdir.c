@@ -126,7 +126,7 @@ static bool listed(const struct lister *l, struct slice name)
 
 	if (slice_equal(name, ".") || slice_equal(name, "..") || hidden(name))
 		return false;
-	if (tree_entry(l->dir, name, &entry)) /* the registry lists it */
+	if (tree_entry(l->tree, l->dir, name, &entry)) /* the registry lists it */
 		return false;
 	if (l->show && cpu_name(name, &cpu))
 		return cpu < CPUMASK_MAX && cpumask_has(l->show, (unsigned)cpu);

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "cleanup.h"
+#include "host.h"
 #include "log.h"
 
 #define DEPTH_MAX 16u /* of passed-through directories below the registry's */
@@ -22,6 +23,7 @@ struct tree {
 	uint32_t *buckets;    /* open addressing; index + 1, 0: empty */
 	size_t n_buckets;     /* a power of two, at least twice `known` */
 	size_t known;
+	bool *absent; /* entries of the registry that this machine has no file for */
 };
 
 /* A checked entry of the table. */
@@ -67,12 +69,13 @@ static bool is_root(const struct node *node)
 }
 
 /* The entry at `position` of the registry, if it lies in `dir`. */
-static bool registered_in(const struct node *dir, size_t position, struct tree_entry *ret)
+static bool registered_in(
+	const struct tree *t, const struct node *dir, size_t position, struct tree_entry *ret)
 {
 	const struct view *v = &view_registry[position];
 	struct slice parent, name = split_path(v->path, &parent);
 
-	if (name.n == 0 || !slice_equal(parent, dir->view->path))
+	if (name.n == 0 || !slice_equal(parent, dir->view->path) || t->absent[position])
 		return false;
 	*ret = (struct tree_entry){ tree_number_of(dir->policy, v), dir->policy, v, name };
 	return true;
@@ -88,26 +91,28 @@ static bool policy_root_in(const struct node *dir, enum tree_policy policy, stru
 	return true;
 }
 
-bool tree_next_entry(const struct node *dir, size_t *position, struct tree_entry *ret)
+bool tree_next_entry(
+	const struct tree *t, const struct node *dir, size_t *position, struct tree_entry *ret)
 {
 	if (!dir->view)
 		return false;
 	while (*position < view_count + TREE_POLICIES) {
 		const size_t at = (*position)++;
 
-		if (at < view_count ? registered_in(dir, at, ret)
+		if (at < view_count ? registered_in(t, dir, at, ret)
 				    : policy_root_in(dir, (enum tree_policy)(at - view_count), ret))
 			return true;
 	}
 	return false;
 }
 
-bool tree_entry(const struct node *dir, struct slice name, struct tree_entry *ret)
+bool tree_entry(
+	const struct tree *t, const struct node *dir, struct slice name, struct tree_entry *ret)
 {
 	struct tree_entry entry;
 	size_t position = 0;
 
-	while (tree_next_entry(dir, &position, &entry))
+	while (tree_next_entry(t, dir, &position, &entry))
 		if (slice_same(entry.name, name)) {
 			*ret = entry;
 			return true;
@@ -403,7 +408,18 @@ static int adopt(struct tree *t)
 	return 0;
 }
 
-int tree_new(struct handover *h, struct tree **ret)
+/* What the kernel does not have cannot be bound over, and has no text to learn a format from. */
+static int find_absent(struct tree *t, const struct root *root)
+{
+	t->absent = calloc(view_count, sizeof(*t->absent));
+	if (!t->absent)
+		return -ENOMEM;
+	for (size_t i = 0; i < view_count; i++)
+		t->absent[i] = !host_has(root, view_registry[i].path);
+	return 0;
+}
+
+int tree_new(struct handover *h, const struct root *root, struct tree **ret)
 {
 	struct tree *t = calloc(1, sizeof(*t));
 	int e;
@@ -412,7 +428,9 @@ int tree_new(struct handover *h, struct tree **ret)
 		return -ENOMEM;
 	t->shared = h;
 	pthread_mutex_init(&t->lock, NULL);
-	e = hash_grow(t);
+	e = find_absent(t, root);
+	if (e == 0)
+		e = hash_grow(t);
 	if (e == 0)
 		e = adopt(t);
 	if (e < 0) {
@@ -429,5 +447,6 @@ void tree_free(struct tree *t)
 		return;
 	pthread_mutex_destroy(&t->lock);
 	free(t->buckets);
+	free(t->absent);
 	free(t);
 }

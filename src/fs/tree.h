@@ -13,6 +13,7 @@
 
 #include "handover.h"
 #include "parse.h"
+#include "root.h"
 #include "view.h"
 
 #define TREE_ROOT UINT64_C(1) /* FUSE_ROOT_ID */
@@ -47,8 +48,9 @@ struct tree_entry {
 };
 
 /* Borrows `h` and takes over what its table holds; an entry that cannot be right is a number that
- * stands for nothing. 0 or -ENOMEM. */
-int tree_new(struct handover *h, struct tree **ret);
+ * stands for nothing. Asks `root` which entries of the registry have a file on this machine: no
+ * directory holds the others. 0 or -ENOMEM. */
+int tree_new(struct handover *h, const struct root *root, struct tree **ret);
 void tree_free(struct tree *t);
 
 /* 0, or -ESTALE when the number stands for nothing. */
@@ -70,11 +72,13 @@ bool tree_passes_through(const struct node *dir);
 uint64_t tree_number_of(enum tree_policy policy, const struct view *v);
 
 /* What is called `name` in `dir`; false when the registry has no such. */
-bool tree_entry(const struct node *dir, struct slice name, struct tree_entry *ret);
+bool tree_entry(
+	const struct tree *t, const struct node *dir, struct slice name, struct tree_entry *ret);
 
 /* The registry's names in `dir`, one after the other from *position (0 at first); false at the end.
  */
-bool tree_next_entry(const struct node *dir, size_t *position, struct tree_entry *ret);
+bool tree_next_entry(
+	const struct tree *t, const struct node *dir, size_t *position, struct tree_entry *ret);
 
 /* DT_DIR or DT_REG. */
 unsigned tree_type(const struct view *v);

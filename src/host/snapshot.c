@@ -201,6 +201,13 @@ int host_file(struct host *h, const char *path, struct text *t)
 	return dir < 0 ? -ENOENT : read_file_at(dir, path, t);
 }
 
+bool host_has(const struct root *root, const char *path)
+{
+	int dir = directory_of(root, &path);
+
+	return dir < 0 || faccessat(dir, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT;
+}
+
 size_t host_count_lines(struct slice text)
 {
 	struct slice line;
@@ -228,6 +235,8 @@ int host_new(const struct root *root, struct host **ret)
 	host_cache_init(&h->slabinfo, h, &host_kind_slabinfo);
 	host_cache_init(&h->diskstats, h, &host_kind_diskstats);
 	host_cache_init(&h->cpus, h, &host_kind_cpus);
+	for (unsigned i = 0; i < PRESSURES; i++)
+		host_cache_init(&h->pressure[i], h, &host_kind_pressure[i]);
 	*ret = h;
 	return 0;
 }
@@ -245,5 +254,7 @@ void host_free(struct host *h)
 	host_cache_destroy(&h->slabinfo);
 	host_cache_destroy(&h->diskstats);
 	host_cache_destroy(&h->cpus);
+	for (unsigned i = 0; i < PRESSURES; i++)
+		host_cache_destroy(&h->pressure[i]);
 	free(h);
 }

@@ -47,6 +47,7 @@ struct host {
 	int (*read_compat32)(int fd, struct text *t); /* NULL: nothing differs for such callers */
 	struct host_cache cpuinfo, cpuinfo32, stat, meminfo, hugepages, swaps, slabinfo, diskstats,
 		cpus;
+	struct host_cache pressure[PRESSURES];
 };
 
 void host_cache_init(struct host_cache *c, struct host *host, const struct host_kind *kind);
@@ -75,3 +76,4 @@ extern const struct host_kind host_kind_swaps;
 extern const struct host_kind host_kind_slabinfo;
 extern const struct host_kind host_kind_diskstats;
 extern const struct host_kind host_kind_cpus;
+extern const struct host_kind host_kind_pressure[PRESSURES];

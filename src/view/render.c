@@ -33,7 +33,9 @@ static bool passes_through(const struct view *v, const struct view_args *a)
 {
 	if (v->follows_init)
 		return false;
-	return a->subject->is_host || !(a->layout->available & v->needs);
+	if (a->subject->is_host)
+		return true;
+	return v->needs != VIEW_NEEDS_NONE && !(a->layout->available & v->needs);
 }
 
 static int log_failure(const struct view *v, int r)

@@ -58,6 +58,7 @@ void container_identity(const struct container *c, struct container_identity *re
 
 /* --- one connection, several workers ----------------------------------------------------- */
 
+static struct root host_root = ROOT_NONE;
 static struct handover *shared;
 static struct slab *slab;
 static struct tree *tree;
@@ -68,7 +69,7 @@ static struct container box = { .use = &use, .init = 77 };
 static void worker_starts(void)
 {
 	ck_assert_int_eq(slab_new(shared->pages, shared->links, HANDOVER_PAGES, &slab), 0);
-	ck_assert_int_eq(tree_new(shared, &tree), 0);
+	ck_assert_int_eq(tree_new(shared, &host_root, &tree), 0);
 	ck_assert_int_eq(handles_new(shared, slab, &handles), 0);
 }
 
@@ -137,7 +138,7 @@ static uint64_t entry_in(uint64_t dir, const char *name)
 	struct node parent;
 
 	ck_assert_int_eq(tree_node(tree, dir, &parent), 0);
-	return tree_entry(&parent, slice_str(name), &entry) ? entry.number : 0;
+	return tree_entry(tree, &parent, slice_str(name), &entry) ? entry.number : 0;
 }
 
 START_TEST(registered_numbers_stand_for_their_entries)
@@ -599,7 +600,6 @@ END_TEST
 /* --- the host's directory of CPUs -------------------------------------------------------- */
 
 static char top[] = "/tmp/lxcfs-test-XXXXXX";
-static struct root root = ROOT_NONE;
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
 {
@@ -611,7 +611,7 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
 
 static void make_file(const char *path)
 {
-	autoclose int fd = openat(root.top, path, O_CREAT | O_WRONLY | O_CLOEXEC, 0444);
+	autoclose int fd = openat(host_root.top, path, O_CREAT | O_WRONLY | O_CLOEXEC, 0444);
 
 	ck_assert_int_ge(fd, 0);
 }
@@ -629,17 +629,17 @@ static void machine_setup(void)
 		ck_assert_int_gt(asprintf(&path, "%s/%s", top, dirs[i]), 0);
 		ck_assert_int_eq(mkdir(path, 0755), 0);
 	}
-	ck_assert_int_eq(root_open(top, &root), 0);
+	ck_assert_int_eq(root_open(top, &host_root), 0);
 	make_file("sys/cpu/online");
 	make_file("sys/cpu/possible");
 	make_file("sys/cpu/crash_notes_size");
 	make_file("sys/cpu/cpu1/crash_notes");
-	ck_assert_int_eq(symlinkat("../../bus", root.top, "sys/cpu/cpu1/subsystem"), 0);
+	ck_assert_int_eq(symlinkat("../../bus", host_root.top, "sys/cpu/cpu1/subsystem"), 0);
 }
 
 static void machine_teardown(void)
 {
-	root_close(&root);
+	root_close(&host_root);
 	nftw(top, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 	memcpy(top + sizeof(top) - 7, "XXXXXX", 6);
 	teardown();
@@ -665,7 +665,7 @@ START_TEST(a_listing_shows_the_visible_cpus_and_all_that_is_no_cpu)
 
 	cpumask_set(&show, 1);
 	ck_assert_int_eq(tree_node(tree, 6, &cpu), 0);
-	ck_assert_int_eq(sysdir_list(tree, &root, &cpu, &show, &t), 0);
+	ck_assert_int_eq(sysdir_list(tree, &host_root, &cpu, &show, &t), 0);
 	ck_assert(lists(&t, "cpu1"));
 	ck_assert(lists(&t, "cpufreq"));
 	ck_assert(lists(&t, "possible"));
@@ -685,20 +685,20 @@ START_TEST(a_lookup_finds_what_the_host_has_and_numbers_nothing_else)
 	char target[64];
 
 	ck_assert_int_eq(tree_node(tree, 6, &cpu), 0);
-	ck_assert_int_eq(sysdir_lookup(tree, &root, &cpu, slice_str("cpu9"), &n, &st), -ENOENT);
-	ck_assert_int_eq(sysdir_lookup(tree, &root, &cpu, slice_str(".."), &n, &st), -ENOENT);
+	ck_assert_int_eq(sysdir_lookup(tree, &host_root, &cpu, slice_str("cpu9"), &n, &st), -ENOENT);
+	ck_assert_int_eq(sysdir_lookup(tree, &host_root, &cpu, slice_str(".."), &n, &st), -ENOENT);
 	ck_assert_uint_eq(atomic_load(&shared->nodes_used), 0);
-	ck_assert_int_eq(sysdir_lookup(tree, &root, &cpu, slice_str("cpu1"), &n, &st), 0);
+	ck_assert_int_eq(sysdir_lookup(tree, &host_root, &cpu, slice_str("cpu1"), &n, &st), 0);
 	ck_assert_int_eq(tree_node(tree, n, &cpu1), 0);
 	ck_assert_int_eq(
-		sysdir_lookup(tree, &root, &cpu1, slice_str("crash_notes"), &n, &st), -ENOENT);
-	ck_assert_int_eq(sysdir_lookup(tree, &root, &cpu1, slice_str("subsystem"), &n, &st), 0);
+		sysdir_lookup(tree, &host_root, &cpu1, slice_str("crash_notes"), &n, &st), -ENOENT);
+	ck_assert_int_eq(sysdir_lookup(tree, &host_root, &cpu1, slice_str("subsystem"), &n, &st), 0);
 	ck_assert_int_eq(tree_node(tree, n, &link), 0);
 	ck_assert_uint_eq(link.type, DT_LNK);
-	ck_assert_int_eq(sysdir_readlink(&root, &link, target, sizeof(target)), 0);
+	ck_assert_int_eq(sysdir_readlink(&host_root, &link, target, sizeof(target)), 0);
 	ck_assert_str_eq(target, "../../bus");
-	ck_assert_int_eq(sysdir_readlink(&root, &link, target, 5), -ENAMETOOLONG);
-	ck_assert_int_eq(sysdir_readlink(&root, &cpu1, target, sizeof(target)), -EINVAL);
+	ck_assert_int_eq(sysdir_readlink(&host_root, &link, target, 5), -ENAMETOOLONG);
+	ck_assert_int_eq(sysdir_readlink(&host_root, &cpu1, target, sizeof(target)), -EINVAL);
 }
 END_TEST
 
@@ -709,13 +709,13 @@ START_TEST(a_number_whose_file_is_gone_or_another_is_stale)
 	uint64_t n;
 
 	ck_assert_int_eq(tree_node(tree, 6, &cpu), 0);
-	ck_assert_int_eq(sysdir_lookup(tree, &root, &cpu, slice_str("possible"), &n, &st), 0);
+	ck_assert_int_eq(sysdir_lookup(tree, &host_root, &cpu, slice_str("possible"), &n, &st), 0);
 	ck_assert_int_eq(tree_node(tree, n, &node), 0);
-	ck_assert_int_eq(sysdir_stat(&root, &node, &st), 0);
-	ck_assert_int_eq(unlinkat(root.top, "sys/cpu/possible", 0), 0);
-	ck_assert_int_eq(sysdir_stat(&root, &node, &st), -ESTALE);
-	ck_assert_int_eq(mkdirat(root.top, "sys/cpu/possible", 0755), 0);
-	ck_assert_int_eq(sysdir_stat(&root, &node, &st), -ESTALE);
+	ck_assert_int_eq(sysdir_stat(&host_root, &node, &st), 0);
+	ck_assert_int_eq(unlinkat(host_root.top, "sys/cpu/possible", 0), 0);
+	ck_assert_int_eq(sysdir_stat(&host_root, &node, &st), -ESTALE);
+	ck_assert_int_eq(mkdirat(host_root.top, "sys/cpu/possible", 0755), 0);
+	ck_assert_int_eq(sysdir_stat(&host_root, &node, &st), -ESTALE);
 }
 END_TEST
 

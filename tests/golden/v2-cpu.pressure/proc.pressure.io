@@ -1,0 +1,2 @@
+some avg10=1.00 avg60=2.00 avg300=3.00 total=18446744073709551615
+full avg10=0.50 avg60=0.60 avg300=0.70 total=77
