@@ -263,6 +263,10 @@ void cgroup_io_free(struct cgroup_io *io);
 int cgroup_pressure(const struct cgroup_set *s, enum pressure what, struct text *t);
 
 /* Arms a trigger on that file: a descriptor that polls EPOLLPRI for each event, and EPOLLERR once
- * the cgroup is gone. Otherwise as above, or what the kernel said. */
-int cgroup_pressure_arm(
-	const struct cgroup_set *s, enum pressure what, const struct pressure_trigger *trigger);
+ * the cgroup is gone. `ret_total_us`: all stalls until then. Otherwise as above, or what the kernel
+ * said. */
+int cgroup_pressure_arm(const struct cgroup_set *s, enum pressure what,
+	const struct pressure_trigger *trigger, uint64_t *ret_total_us);
+
+/* All stalls of the trigger's kind until now, by its descriptor. 0, -ENODEV, -errno. */
+int cgroup_pressure_total(int fd, const struct pressure_trigger *trigger, uint64_t *ret_us);

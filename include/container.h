@@ -28,8 +28,9 @@ enum container_rule {
 /* What one outermost container below the daemon uses of what all of them share (SPEC 2.7). One for
  * all records that are charged to it, kept as long as any of them lives; fs/ counts in it. */
 struct container_use {
-	_Atomic uint32_t handles; /* open ones */
-	_Atomic uint32_t pages;   /* of their snapshots */
+	_Atomic uint32_t handles;  /* open ones */
+	_Atomic uint32_t pages;    /* of their snapshots */
+	_Atomic uint32_t triggers; /* armed on pressure files */
 };
 
 struct container {

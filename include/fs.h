@@ -25,6 +25,7 @@ struct fs_config {
 	struct account_store *accounts;
 	struct slab *slab;
 	struct handover *handover;
+	unsigned max_triggers; /* a descriptor each */
 };
 
 struct fs;
@@ -33,9 +34,10 @@ struct fs;
 int fs_new(const struct fs_config *config, struct fs **ret);
 void fs_free(struct fs *fs);
 
-/* Tells the session that notifications are sent through, before the first request. Without one,
- * sendfile(2) of a file says "empty" on Linux 6.5 and later. */
-void fs_attach(struct fs *fs, struct fuse_session *session);
+/* Tells the session that notifications are sent through, before the first request, and starts the
+ * thread that sends them (--enable-psi-poll). Without a session, sendfile(2) of a file says "empty"
+ * on Linux 6.5 and later. 0 or -errno. */
+int fs_attach(struct fs *fs, struct fuse_session *session);
 
 /* Every operation, none left out: what libfuse has no function for it answers with ENOSYS, and the
  * kernel latches that for the connection's life. The session's userdata is the struct fs. */

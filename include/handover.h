@@ -70,8 +70,17 @@ struct handover_handle {
 	uint32_t flags;      /* HANDOVER_COMPAT32 */
 	uint32_t generation; /* how often this index was used; outlives the handle, so that a
 				replayed RELEASE never meets a later handle of the same index */
-	uint8_t reserved[60];
+	/* A pressure file's (SPEC 12). */
+	_Atomic uint32_t armed; /* `generation` when the trigger below is armed. Published last */
+	_Atomic uint64_t
+		poll; /* what the kernel calls the file when somebody polls it; 0: nobody */
+	uint32_t threshold_us, window_us;
+	uint32_t trigger_flags;   /* HANDOVER_TRIGGER_FULL */
+	_Atomic uint32_t written; /* bytes by which WRITEs have moved the file's offset on */
+	uint8_t reserved[32];
 };
+
+#define HANDOVER_TRIGGER_FULL 1u
 
 #define HANDOVER_COMPAT32 1u
 

@@ -9,11 +9,16 @@
 #include "supervisor.h"
 #include "view.h"
 
+/* What this machine has no file for is not served. Where it cannot be asked, that is none. */
 static int list_files(void)
 {
+	struct root root = ROOT_NONE;
+
+	root_open("/", &root);
 	for (size_t i = 0; i < view_count; i++)
-		if (view_registry[i].kind == VIEW_FILE)
+		if (view_registry[i].kind == VIEW_FILE && host_has(&root, view_registry[i].path))
 			puts(view_registry[i].path);
+	root_close(&root);
 	return 0;
 }
 

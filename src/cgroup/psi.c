@@ -47,15 +47,46 @@ int cgroup_pressure(const struct cgroup_set *s, enum pressure what, struct text 
 	return text_error(t);
 }
 
-int cgroup_pressure_arm(
-	const struct cgroup_set *s, enum pressure what, const struct pressure_trigger *trigger)
+static bool parse_total(struct slice text, bool full, uint64_t *ret_us)
+{
+	struct slice line, word;
+	const char *key = "total=";
+
+	while (slice_line(&text, &line)) {
+		if (!slice_word(&line, &word) || !slice_equal(word, full ? "full" : "some"))
+			continue;
+		while (slice_word(&line, &word))
+			if (slice_starts(word, key))
+				return slice_u64((struct slice){ word.p + strlen(key),
+							 word.n - strlen(key) },
+					ret_us);
+	}
+	return false;
+}
+
+int cgroup_pressure_total(int fd, const struct pressure_trigger *trigger, uint64_t *ret_us)
+{
+	char text[512];
+	ssize_t n = pread(fd, text, sizeof(text), 0);
+
+	if (n < 0)
+		return -errno;
+	return parse_total((struct slice){ text, (size_t)n }, trigger->full, ret_us) ? 0 : -EBADMSG;
+}
+
+int cgroup_pressure_arm(const struct cgroup_set *s, enum pressure what,
+	const struct pressure_trigger *trigger, uint64_t *ret_total_us)
 {
 	struct cgroup *c = unified_of(s);
 	char text[PRESSURE_TRIGGER_TEXT];
 	autoclose int fd = c ? cgroup_open(c, files[what], O_RDWR) : -ENOENT;
+	int r;
 
 	if (fd < 0)
 		return fd;
+	r = cgroup_pressure_total(fd, trigger, ret_total_us);
+	if (r < 0)
+		return without_file(r);
 	pressure_trigger_format(trigger, text);
 	if (write(fd, text, strlen(text) + 1) < 0)
 		return without_file(-errno);

@@ -20,6 +20,9 @@
 static_assert(sizeof(struct handover_slot) == SLAB_PAGE + HANDOVER_REQUEST, "frozen");
 static_assert(offsetof(struct handover_slot, request) == SLAB_PAGE, "frozen");
 static_assert(sizeof(struct handover_handle) == 128, "frozen");
+static_assert(offsetof(struct handover_handle, armed) == 68, "frozen");
+static_assert(offsetof(struct handover_handle, poll) == 72, "frozen");
+static_assert(offsetof(struct handover_handle, reserved) == 96, "frozen");
 static_assert(sizeof(struct handover_node) == 16, "frozen");
 static_assert(alignof(struct handover) == SLAB_PAGE, "frozen");
 

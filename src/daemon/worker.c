@@ -92,7 +92,8 @@ static int take_over(struct worker *w, unsigned share)
 		.root = &w->root,
 		.host = w->host,
 		.layout = w->layout,
-		.handover = h };
+		.handover = h,
+		.max_triggers = share };
 	int r = slab_new(h->pages, h->links, HANDOVER_PAGES, &w->slab);
 
 	if (r == 0)
@@ -120,8 +121,9 @@ static int open_session(struct worker *w, int device)
 	fuse_opt_free_args(&args);
 	if (!w->session)
 		return -ENOMEM;
-	fs_attach(w->fs, w->session);
 	r = fuse_session_custom_io(w->session, &loop_io, device);
+	if (r == 0)
+		r = fs_attach(w->fs, w->session);
 	return r < 0 ? r : loop_replay_init(w->session, &w->handover->init);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * From a handle to what its container is shown: finds the container again where it must, asks the
- * view or passes the host's bytes, and keeps the answer as the handle's snapshot.
+ * From a handle to what its container is shown: asks the view or passes the host's bytes, and
+ * keeps the answer as the handle's snapshot.
  */
 #include "internal.h"
 
@@ -10,52 +10,15 @@
 
 #include "clock.h"
 #include "listing.h"
-#include "log.h"
 #include "slow.h"
 #include "sysdir.h"
 
 struct question {
 	const struct node *node;
 	struct text *out;
+	/* Appends the answer. -ENODEV: a cgroup vanished, find the container again. */
+	int (*answer)(struct fs *fs, const struct view_args *args, const struct question *q);
 };
-
-/* Appends the answer. -ENODEV: a cgroup vanished, find the container again. */
-typedef int (*answer_fn)(struct fs *fs, const struct view_args *args, const struct question *q);
-
-static void drop_container(struct container **c)
-{
-	container_unref(*c);
-}
-
-#define autocontainer __attribute__((cleanup(drop_container))) struct container
-
-/* The container that the handle belongs to, with a reference; after a takeover it must be proven.
- */
-static int container_of(
-	struct fs *fs, uint64_t fh, struct handle_info *ret_info, struct container **ret)
-{
-	struct container_identity identity;
-	struct container *c;
-	int e = handles_get(fs->handles, fh, ret_info, &c, &identity);
-
-	if (e < 0)
-		return e;
-	if (!c) {
-		slow_ahead();
-		e = container_by_identity(fs->config.containers, &identity, &c);
-		if (e < 0) {
-			log_limited("unproven handle",
-				"a file that was open before a restart of the worker answers "
-				"ESTALE: its opener's container (init's pid %d) cannot be proven; "
-				"opening it again mends it",
-				identity.init);
-			return -ESTALE;
-		}
-		handles_bind(fs->handles, fh, c);
-	}
-	*ret = c;
-	return 0;
-}
 
 /* SPEC 4: the bind's source decides, else the command line. */
 static bool follows_quota(const struct fs *fs, const struct node *node)
@@ -64,9 +27,10 @@ static bool follows_quota(const struct fs *fs, const struct node *node)
 					    : node->policy == TREE_QUOTA;
 }
 
-static int ask_once(struct fs *fs, const struct container *c, uint32_t flags, answer_fn answer,
-	const struct question *q)
+static int ask_once(
+	struct fs *fs, struct container *c, const struct handle_info *info, void *question)
 {
+	const struct question *q = question;
 	const struct fs_config *config = &fs->config;
 	const struct view_args args = {
 		.options = config->options,
@@ -78,39 +42,12 @@ static int ask_once(struct fs *fs, const struct container *c, uint32_t flags, an
 		.user_hz = fs->user_hz,
 		.page_size = fs->page_size,
 		.quota = follows_quota(fs, q->node),
-		.compat32 = flags & HANDOVER_COMPAT32,
+		.compat32 = info->flags & HANDOVER_COMPAT32,
 		.pass_through = atomic_load(&config->handover->pass_through) != 0,
 	};
 
 	text_reset(q->out);
-	return answer(fs, &args, q);
-}
-
-/* SPEC 2.7: one repetition with the container found again; a second ENODEV is EIO. */
-static int ask(struct fs *fs, uint64_t fh, answer_fn answer, const struct question *q)
-{
-	autocontainer *c = NULL;
-	autocontainer *again = NULL;
-	struct handle_info info;
-	int e = container_of(fs, fh, &info, &c);
-
-	if (e < 0)
-		return e;
-	e = ask_once(fs, c, info.flags, answer, q);
-	if (e != -ENODEV)
-		return e;
-	slow_ahead();
-	e = container_again(fs->config.containers, c, &again);
-	if (e == 0) {
-		handles_bind(fs->handles, fh, again);
-		e = ask_once(fs, again, info.flags, answer, q);
-	}
-	if (e != -ENODEV)
-		return e;
-	log_limited("container gone",
-		"/%s was read for a container whose cgroup is gone (init's pid %d): EIO",
-		q->node->path, c->init);
-	return -EIO;
+	return q->answer(fs, &args, q);
 }
 
 static int keep(struct fs *fs, uint64_t fh, const struct text *t)
@@ -137,8 +74,8 @@ static int pass_file(struct fs *fs, const struct node *node, struct text *ret)
 
 int content_file(struct fs *fs, uint64_t fh, const struct node *node, struct text *ret)
 {
-	const struct question q = { node, ret };
-	int e = node->view ? ask(fs, fh, answer_view, &q) : pass_file(fs, node, ret);
+	struct question q = { node, ret, answer_view };
+	int e = node->view ? bound_use(fs, fh, ask_once, &q) : pass_file(fs, node, ret);
 
 	return e < 0 ? e : keep(fs, fh, ret);
 }
@@ -191,9 +128,9 @@ static int list_plain(struct fs *fs, const struct node *dir, struct text *ret)
 
 int content_dir(struct fs *fs, uint64_t fh, const struct node *node, struct text *ret)
 {
-	const struct question q = { node, ret };
+	struct question q = { node, ret, answer_cpu_dir };
 	const bool per_container = node->view && node->view->kind == VIEW_CPU_DIR;
-	int e = per_container ? ask(fs, fh, answer_cpu_dir, &q) : list_plain(fs, node, ret);
+	int e = per_container ? bound_use(fs, fh, ask_once, &q) : list_plain(fs, node, ret);
 
 	return e < 0 ? e : keep(fs, fh, ret);
 }

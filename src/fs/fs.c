@@ -66,6 +66,8 @@ int fs_new(const struct fs_config *config, struct fs **ret)
 		e = attr_init(fs);
 	if (e == 0)
 		e = splice_init(fs);
+	if (e == 0 && config->options->enable_psi_poll)
+		e = triggers_new(fs, config->max_triggers, &fs->triggers);
 	if (e < 0) {
 		fs_free(fs);
 		return e;
@@ -74,9 +76,10 @@ int fs_new(const struct fs_config *config, struct fs **ret)
 	return 0;
 }
 
-void fs_attach(struct fs *fs, struct fuse_session *session)
+int fs_attach(struct fs *fs, struct fuse_session *session)
 {
 	fs->session = session;
+	return fs->triggers ? triggers_start(fs->triggers) : 0;
 }
 
 void fs_free(struct fs *fs)
@@ -89,6 +92,7 @@ void fs_free(struct fs *fs)
 	if (mine)
 		scratch_free(mine);
 	pthread_key_delete(fs->scratch);
+	triggers_free(fs->triggers);
 	handles_free(fs->handles);
 	tree_free(fs->tree);
 	free(fs->registered);

@@ -8,6 +8,7 @@
 
 #include "container.h"
 #include "handover.h"
+#include "pressure.h"
 #include "slab.h"
 #include "text.h"
 
@@ -55,6 +56,38 @@ int handles_store(struct handles *hs, uint64_t fh, const struct text *t);
 /* Appends up to `n` bytes of the snapshot from `offset` on (none behind its end). 0; -ENODATA when
  * there is none yet; -EIO when it was lost in a takeover; -ESTALE; -ENOMEM. */
 int handles_load(struct handles *hs, uint64_t fh, size_t offset, size_t n, struct text *t);
+
+/* The place of an open handle in a table of HANDOVER_HANDLES. */
+static inline uint32_t handles_index(uint64_t fh)
+{
+	return (uint32_t)fh - 1;
+}
+
+/* --- of pressure files --- */
+
+/* Remembers what is armed, for this worker and the next. `slot` (may be NULL) learns the handle
+ * before. -ESTALE. */
+int handles_arm(struct handles *hs, uint64_t fh, const struct pressure_trigger *trigger,
+	struct handover_slot *slot);
+
+/* What is armed; false without. */
+bool handles_trigger(struct handles *hs, uint64_t fh, struct pressure_trigger *ret);
+
+/* The next handle with a trigger, from *index (0 at first) on; false at the end. For takeovers. */
+bool handles_next_armed(struct handles *hs, uint32_t *index, uint64_t *ret_fh);
+
+/* Somebody polls, and is to be woken under this name. */
+void handles_set_poll(struct handles *hs, uint64_t fh, uint64_t poll);
+/* 0: nobody polls. */
+uint64_t handles_get_poll(struct handles *hs, uint64_t fh);
+
+/*
+ * The kernel moves a file's offset on by what is written, which for its own pressure files it does
+ * not: a READ behind it means the text's start. Until somebody reads at 0, who has used lseek(2) or
+ * pread(2).
+ */
+void handles_wrote(struct handles *hs, uint64_t fh, uint32_t bytes);
+uint64_t handles_read_offset(struct handles *hs, uint64_t fh, uint64_t offset);
 
 /* Handles open, for tests. */
 unsigned handles_count(struct handles *hs);

@@ -11,6 +11,7 @@
 #include "fs.h"
 #include "handle.h"
 #include "tree.h"
+#include "trigger.h"
 
 struct fs {
 	struct fs_config config;
@@ -20,6 +21,7 @@ struct fs {
 				    each policy */
 	pthread_key_t scratch;
 	unsigned user_hz, page_size;
+	struct triggers *triggers;    /* NULL: not wanted (--enable-psi-poll) */
 	struct fuse_session *session; /* for notifications; NULL before fs_attach() */
 	_Atomic uint64_t *sized;      /* splice.c: bits; NULL where it has nothing to do */
 };
@@ -61,6 +63,17 @@ void splice_opening(struct fs *fs, uint64_t number);
 /* Before any reply that holds a file's attributes. */
 void splice_replying(struct fs *fs, uint64_t number);
 
+/* --- bound.c ----------------------------------------------------------------------------- */
+
+/* Does something for the container of a handle; -ENODEV when a cgroup of it vanished. */
+typedef int (*bound_fn)(
+	struct fs *fs, struct container *c, const struct handle_info *info, void *data);
+
+/* Calls `use`, and on -ENODEV once more with the container found again; a second one is -EIO (SPEC
+ * 2.7). -ESTALE when the handle is not open, or was handed over and its container cannot be proven.
+ */
+int bound_use(struct fs *fs, uint64_t fh, bound_fn use, void *data);
+
 /* --- content.c --------------------------------------------------------------------------- */
 
 /* Renders the file of a handle afresh for the container it is bound to and keeps the text as the
@@ -78,5 +91,9 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse
 void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi);
 void op_readdirplus(
 	fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi);
+/* WRITE and POLL: of use for pressure files alone. */
+void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t off,
+	struct fuse_file_info *fi);
+void op_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct fuse_pollhandle *ph);
 /* RELEASE and RELEASEDIR. */
 void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);

@@ -99,10 +99,22 @@ static void open_reply(
 		handles_close(fs->handles, fh);
 }
 
+/* O_TRUNC comes along where the kernel leaves truncating to OPEN. Pressure files take it as the
+ * kernel's do, which have nothing to truncate. */
+static bool may_open(const struct fs *fs, uint64_t number, int flags)
+{
+	enum pressure what;
+	struct node node;
+
+	if ((flags & O_ACCMODE) == O_RDONLY && !(flags & O_TRUNC))
+		return true;
+	return tree_node(fs->tree, number, &node) == 0 && node.view &&
+		view_pressure(node.view, &what);
+}
+
 void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	/* O_TRUNC comes along where the kernel leaves truncating to OPEN. */
-	if ((fi->flags & O_ACCMODE) != O_RDONLY || fi->flags & O_TRUNC) {
+	if (!may_open(fuse_req_userdata(req), ino, fi->flags)) {
 		fuse_reply_err(req, EACCES);
 		return;
 	}
@@ -124,6 +136,8 @@ void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	struct fs *fs = fuse_req_userdata(req);
 
 	(void)ino;
+	if (fs->triggers)
+		triggers_close(fs->triggers, fi->fh);
 	handles_close(fs->handles, fi->fh);
 	fuse_reply_err(req, 0);
 }
@@ -191,6 +205,8 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse
 
 	if (e == 0 && (off < 0 || for_page_cache(fs, fi)))
 		e = -EINVAL;
+	if (e == 0 && fs->triggers)
+		off = (off_t)handles_read_offset(fs->handles, fi->fh, (uint64_t)off);
 	if (e == 0)
 		e = snapshot_range(fs, fi->fh, ino, (struct range){ (size_t)off, size },
 			content_file, &s->content, &piece);

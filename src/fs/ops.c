@@ -8,7 +8,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
-#include <poll.h>
 #include <string.h>
 
 #include "sysdir.h"
@@ -141,17 +140,6 @@ static void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_f
 	op_flush(req, ino, fi);
 }
 
-/* Files are always ready: nobody is kept waiting, so the poll handle is never needed again. */
-static void op_poll(
-	fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct fuse_pollhandle *ph)
-{
-	(void)ino;
-	(void)fi;
-	if (ph)
-		fuse_pollhandle_destroy(ph);
-	fuse_reply_poll(req, POLLIN | POLLRDNORM);
-}
-
 static void op_retrieve_reply(
 	fuse_req_t req, void *cookie, fuse_ino_t ino, off_t offset, struct fuse_bufvec *bufv)
 {
@@ -186,10 +174,6 @@ REFUSE(op_removexattr, EROFS, const char *name)
 REFUSE(op_fallocate, EROFS, int mode, off_t off, off_t length, struct fuse_file_info *fi)
 REFUSE(op_copy_file_range, EROFS, off_t off, struct fuse_file_info *fi, fuse_ino_t to, off_t to_off,
 	struct fuse_file_info *to_fi, size_t len, int flags)
-
-/* No file is open for writing. */
-REFUSE(op_write, EACCES, const char *buf, size_t size, off_t off, struct fuse_file_info *fi)
-REFUSE(op_write_buf, EACCES, struct fuse_bufvec *bufv, off_t off, struct fuse_file_info *fi)
 
 REFUSE(op_getxattr, ENODATA, const char *name, size_t size)
 REFUSE(op_ioctl, ENOTTY, unsigned int cmd, void *arg, struct fuse_file_info *fi, unsigned flags,
@@ -246,7 +230,6 @@ const struct fuse_lowlevel_ops fs_operations = {
 	.bmap = op_bmap,
 	.ioctl = op_ioctl,
 	.poll = op_poll,
-	.write_buf = op_write_buf,
 	.retrieve_reply = op_retrieve_reply,
 	.forget_multi = op_forget_multi,
 	.flock = op_flock,
@@ -254,4 +237,5 @@ const struct fuse_lowlevel_ops fs_operations = {
 	.readdirplus = op_readdirplus,
 	.copy_file_range = op_copy_file_range,
 	.lseek = op_lseek,
+	/* write_buf is another way to be handed what .write gets. */
 };

@@ -461,6 +461,69 @@ START_TEST(a_handle_that_is_bound_again_is_counted_again)
 }
 END_TEST
 
+START_TEST(a_trigger_and_who_polls_it_are_handed_to_the_next_worker)
+{
+	const struct pressure_trigger wanted = { true, 150000, 2000000 };
+	uint64_t quiet = open_one(), fh = open_one(), found;
+	struct handover_slot *slot = &shared->slots[0];
+	struct pressure_trigger t;
+	uint32_t index = 0;
+
+	ck_assert(!handles_trigger(handles, fh, &t));
+	ck_assert_int_eq(handles_arm(handles, fh, &wanted, slot), 0);
+	ck_assert_uint_eq(atomic_load(&slot->fh), fh);
+	handles_set_poll(handles, fh, 99);
+	next_worker();
+	ck_assert(handles_trigger(handles, fh, &t));
+	ck_assert(t.full && t.threshold_us == 150000 && t.window_us == 2000000);
+	ck_assert_uint_eq(handles_get_poll(handles, fh), 99);
+	ck_assert_uint_eq(handles_get_poll(handles, quiet), 0);
+	ck_assert(handles_next_armed(handles, &index, &found));
+	ck_assert_uint_eq(found, fh);
+	ck_assert(!handles_next_armed(handles, &index, &found));
+	atomic_store(&slot->fh, 0);
+}
+END_TEST
+
+START_TEST(a_later_handle_has_no_trigger_of_an_earlier_one)
+{
+	const struct pressure_trigger wanted = { false, 150000, 2000000 };
+	uint64_t fh = open_one(), later, found;
+	struct pressure_trigger t;
+	uint32_t index = 0;
+
+	ck_assert_int_eq(handles_arm(handles, fh, &wanted, NULL), 0);
+	handles_set_poll(handles, fh, 99);
+	handles_wrote(handles, fh, 20);
+	handles_close(handles, fh);
+	ck_assert_int_eq(handles_arm(handles, fh, &wanted, NULL), -ESTALE);
+	ck_assert(!handles_next_armed(handles, &index, &found));
+	later = open_one();
+	ck_assert_uint_eq((uint32_t)later, (uint32_t)fh);
+	ck_assert(!handles_trigger(handles, fh, &t));
+	ck_assert(!handles_trigger(handles, later, &t));
+	ck_assert_uint_eq(handles_get_poll(handles, later), 0);
+	ck_assert_uint_eq(handles_read_offset(handles, later, 20), 20);
+}
+END_TEST
+
+START_TEST(what_was_written_does_not_move_what_is_read)
+{
+	uint64_t fh = open_one();
+
+	handles_wrote(handles, fh, 20);
+	next_worker();
+	ck_assert_uint_eq(handles_read_offset(handles, fh, 20), 0);
+	ck_assert_uint_eq(handles_read_offset(handles, fh, 27), 7);
+	/* pread(2) in between, at an offset that a READ behind the WRITE never has. */
+	ck_assert_uint_eq(handles_read_offset(handles, fh, 7), 7);
+	/* lseek(2) to the start: from now on offsets are what they seem. */
+	ck_assert_uint_eq(handles_read_offset(handles, fh, 0), 0);
+	ck_assert_uint_eq(handles_read_offset(handles, fh, 27), 27);
+	ck_assert_uint_eq(handles_read_offset(handles, 0, 27), 27);
+}
+END_TEST
+
 START_TEST(a_replayed_release_never_meets_a_later_handle)
 {
 	uint64_t fh = open_one(), later;
@@ -685,14 +748,16 @@ START_TEST(a_lookup_finds_what_the_host_has_and_numbers_nothing_else)
 	char target[64];
 
 	ck_assert_int_eq(tree_node(tree, 6, &cpu), 0);
-	ck_assert_int_eq(sysdir_lookup(tree, &host_root, &cpu, slice_str("cpu9"), &n, &st), -ENOENT);
+	ck_assert_int_eq(
+		sysdir_lookup(tree, &host_root, &cpu, slice_str("cpu9"), &n, &st), -ENOENT);
 	ck_assert_int_eq(sysdir_lookup(tree, &host_root, &cpu, slice_str(".."), &n, &st), -ENOENT);
 	ck_assert_uint_eq(atomic_load(&shared->nodes_used), 0);
 	ck_assert_int_eq(sysdir_lookup(tree, &host_root, &cpu, slice_str("cpu1"), &n, &st), 0);
 	ck_assert_int_eq(tree_node(tree, n, &cpu1), 0);
 	ck_assert_int_eq(
 		sysdir_lookup(tree, &host_root, &cpu1, slice_str("crash_notes"), &n, &st), -ENOENT);
-	ck_assert_int_eq(sysdir_lookup(tree, &host_root, &cpu1, slice_str("subsystem"), &n, &st), 0);
+	ck_assert_int_eq(
+		sysdir_lookup(tree, &host_root, &cpu1, slice_str("subsystem"), &n, &st), 0);
 	ck_assert_int_eq(tree_node(tree, n, &link), 0);
 	ck_assert_uint_eq(link.type, DT_LNK);
 	ck_assert_int_eq(sysdir_readlink(&host_root, &link, target, sizeof(target)), 0);
@@ -716,6 +781,22 @@ START_TEST(a_number_whose_file_is_gone_or_another_is_stale)
 	ck_assert_int_eq(sysdir_stat(&host_root, &node, &st), -ESTALE);
 	ck_assert_int_eq(mkdirat(host_root.top, "sys/cpu/possible", 0755), 0);
 	ck_assert_int_eq(sysdir_stat(&host_root, &node, &st), -ESTALE);
+}
+END_TEST
+
+START_TEST(what_the_machine_has_no_file_for_is_in_no_directory)
+{
+	next_worker(); /* which looks at it */
+	ck_assert_uint_eq(entry_in(TREE_ROOT, "proc"), 2);
+	ck_assert_uint_eq(entry_in(6, "online"), 32);
+	ck_assert_uint_eq(entry_in(2, "meminfo"), 0);
+	make_file("proc/meminfo");
+	next_worker();
+	ck_assert_uint_eq(entry_in(2, "meminfo"), 20);
+	ck_assert_int_eq(unlinkat(host_root.top, "proc/meminfo", 0), 0);
+	next_worker();
+	/* What is bound already is still that file. */
+	assert_path(20, "proc/meminfo");
 }
 END_TEST
 
@@ -749,6 +830,9 @@ int main(void)
 	tcase_add_test(open, a_later_read_gets_the_rest_of_the_same_text);
 	tcase_add_test(open, the_next_worker_serves_the_same_text);
 	tcase_add_test(open, a_handle_that_is_bound_again_is_counted_again);
+	tcase_add_test(open, a_trigger_and_who_polls_it_are_handed_to_the_next_worker);
+	tcase_add_test(open, a_later_handle_has_no_trigger_of_an_earlier_one);
+	tcase_add_test(open, what_was_written_does_not_move_what_is_read);
 	tcase_add_test(open, a_replayed_release_never_meets_a_later_handle);
 	tcase_add_test(open, closing_gives_back_all_that_was_used);
 	tcase_add_test(open, a_lost_snapshot_is_an_error_until_it_is_read_afresh);
@@ -759,6 +843,7 @@ int main(void)
 	tcase_add_test(open, all_handles_open_is_an_error_and_not_a_loss);
 	tcase_add_test(machine, a_listing_shows_the_visible_cpus_and_all_that_is_no_cpu);
 	tcase_add_test(machine, a_lookup_finds_what_the_host_has_and_numbers_nothing_else);
+	tcase_add_test(machine, what_the_machine_has_no_file_for_is_in_no_directory);
 	tcase_add_test(machine, a_number_whose_file_is_gone_or_another_is_stale);
 	return unit_run(s);
 }
