@@ -30,6 +30,8 @@ ZSWAP=/sys/module/zswap/parameters/enabled
 if [ -z "${LXCFS_TEST_VM-}" ] || ! is_v2 || ! echo Y 2>/dev/null >$ZSWAP; then
 	skip 4 "no zswap that may be switched on here"
 else
+	# In Linux 6.1 zswap leaves huge pages to the device behind it.
+	echo never >/sys/kernel/mm/transparent_hugepage/enabled
 	swapping_container() {
 		rm -f "$WORK/held"
 		new_container z --memory=$((48 * MIB))
