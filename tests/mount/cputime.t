@@ -76,15 +76,16 @@ is "$(awk '/^cpu/ { print NF }' <<<"$now" | sort -u)" "$(awk '/^cpu/ { print NF 
 is "$(sed 's/ .*//' <<<"$now")" "$(sed 's/ .*//' /proc/stat)" "the kernel's lines in its order"
 
 # ---- the time a CPU has been there is the container's age
-read -r age rest <<<"$(in_container idle cat /proc/uptime)"
+# What uptime said before and after is what stat must lie between; its seconds have two decimals.
+ticks() { awk -v s="$1" -v h="$HZ" -v plus="$2" 'BEGIN { print s * h + plus }'; }
+read -r age_1 idle_1 <<<"$(in_container idle cat /proc/uptime)"
+now=$(in_container idle cat /proc/stat)
+read -r age_2 idle_2 <<<"$(in_container idle cat /proc/uptime)"
 for cpu in cpu0 cpu1; do
-	between "$(in_container idle cat /proc/stat | total $cpu)" \
-		"$(awk -v a="$age" -v h="$HZ" 'BEGIN { print (a - 0.1) * h - 1 }')" \
-		"$(awk -v a="$age" -v h="$HZ" -v s="$SLOW" 'BEGIN { print (a + 0.2 * s) * h + 1 }')" "$cpu has been there for the container's age"
+	between "$(total $cpu <<<"$now")" "$(ticks "$age_1" -3)" "$(ticks "$age_2" 3)" \
+		"$cpu has been there for the container's age"
 done
-between "$(in_container idle cat /proc/stat | idle)" \
-	"$(awk -v i="$rest" -v h="$HZ" 'BEGIN { print i * h - 2 }')" \
-	"$(awk -v i="$rest" -v h="$HZ" -v s="$SLOW" 'BEGIN { print (i + 0.4 * s) * h + 2 }')" "uptime's idle time is stat's"
+between "$(idle <<<"$now")" "$(ticks "$idle_1" -4)" "$(ticks "$idle_2" 4)" "uptime's idle time is stat's"
 remove_container idle
 
 # ---- one that burns
@@ -124,9 +125,11 @@ burn_in burner 3
 sleep 3.5
 in_container burner cat /proc/stat >/dev/null
 stop_container burner
+usage=$(cpu_usage_us burner)
 new_container burner
 sleep 2.5
-between "$(in_container burner cat /proc/stat | busy)" 0 $((HZ * (2 + SLOW) / 5)) \
+now=$(in_container burner cat /proc/stat | busy)
+between "$now" 0 $((($(cpu_usage_us burner) - usage) * HZ / 1000000 + 3)) \
 	"a cgroup's second init does not start out with the first one's busy time"
 remove_container burner
 new_container unseen
@@ -134,7 +137,8 @@ burn_in unseen 3
 sleep 3.5
 stop_container unseen
 new_container unseen
-between "$(in_container unseen cat /proc/stat | busy)" 0 $((HZ * SLOW)) \
+now=$(in_container unseen cat /proc/stat | busy)
+between "$now" 0 "$(ticks "$(in_container unseen cut -d' ' -f1 /proc/uptime)" 0 | awk -v c="$cpus" '{ print $1 * c }')" \
 	"nor where nobody looked at the first: never more than its age allows"
 remove_container unseen
 
@@ -143,21 +147,27 @@ new_container moving --cpus=0
 sleep 2
 stat_1=$(in_container moving cat /proc/stat)
 is "$(grep -c '^cpu[0-9]' <<<"$stat_1")" 1 "one CPU to begin with"
+joining=$(now_ms)
 set_limit moving cpus 0-1
 stat_2=$(in_container moving cat /proc/stat)
-between "$(total cpu1 <<<"$stat_2")" 0 $((HZ * SLOW / 2)) "a CPU that joins starts at 0"
+between "$(total cpu1 <<<"$stat_2")" 0 $((($(now_ms) - joining) * HZ / 1000 + 2)) "a CPU that joins starts at 0"
 between "$(total cpu0 <<<"$stat_2")" "$(total cpu0 <<<"$stat_1")" $((HZ * 600)) "the one that was there goes on"
 sleep 3
+leaving=$(now_ms)
 stat_3=$(in_container moving cat /proc/stat)
 set_limit moving cpus 0
 stat_4=$(in_container moving cat /proc/stat)
+away=$(now_ms)
 between "$(total cpu <<<"$stat_4")" "$(total cpu <<<"$stat_3")" $((HZ * 600)) "the sum keeps what a CPU that left has counted"
 sleep 3
+back=$(now_ms)
 set_limit moving cpus 0-1
 stat_5=$(in_container moving cat /proc/stat)
-between "$(total cpu1 <<<"$stat_5")" "$(total cpu1 <<<"$stat_3")" $(($(total cpu1 <<<"$stat_3") + HZ * SLOW)) \
+there=$(now_ms)
+between "$(total cpu1 <<<"$stat_5")" "$(total cpu1 <<<"$stat_3")" \
+	$(($(total cpu1 <<<"$stat_3") + (away - leaving + there - back) * HZ / 1000 + 2)) \
 	"one that returns continues where it was, without the time it was away"
-between $(($(total cpu <<<"$stat_5") - $(total cpu <<<"$stat_4"))) $((HZ * 29 / 10)) $((HZ * (3 + SLOW))) \
+between $(($(total cpu <<<"$stat_5") - $(total cpu <<<"$stat_4"))) $((HZ * 29 / 10)) $(((there - leaving + there - back) * HZ / 1000 + 3)) \
 	"meanwhile the sum grew by the CPU that stayed"
 remove_container moving
 stop_daemon

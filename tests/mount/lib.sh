@@ -126,6 +126,9 @@ wait_until() {
 	done
 }
 
+# Milliseconds since boot, for bounds on what goes by meanwhile on a machine that is busy.
+now_ms() { awk '{ printf "%d\n", $1 * 1000 }' /proc/uptime; }
+
 gone() { ! kill -0 "$1" 2>/dev/null; }
 
 # ---- the daemon ----------------------------------------------------------------------------------
