@@ -6,13 +6,13 @@
 #include "private.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "thread.h"
 
 #define EVENTS 64
 #define WAKE_UP UINT64_MAX /* no life has that id: inode numbers do not get there */
@@ -177,19 +177,6 @@ static void close_both(struct watch *w)
 	free(w);
 }
 
-static int start_thread(struct watch *w)
-{
-	sigset_t all, before;
-	int r;
-
-	/* Signals are for the threads that know what to do with them. */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	r = pthread_create(&w->thread, NULL, run, w);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return -r;
-}
-
 int watch_new(struct container_cache *c, struct watch **ret)
 {
 	struct epoll_event event = { .events = EPOLLIN, .data.u64 = WAKE_UP };
@@ -206,7 +193,7 @@ int watch_new(struct container_cache *c, struct watch **ret)
 		epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, w->wake_fd, &event) < 0)
 		r = -errno;
 	if (r == 0)
-		r = start_thread(w);
+		r = thread_start(&w->thread, "lxcfs-ends", run, w);
 	if (r < 0)
 		close_both(w);
 	else
