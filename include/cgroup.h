@@ -88,6 +88,11 @@ int cgroup_mount_roots_parse(
 
 /* True when `path` is `ancestor` or lies below it ("/a/b" lies below "/a" and "/", not "/a/bc"). */
 bool cgroup_path_within(const char *path, const char *ancestor);
+/* What of `path` lies below the hierarchy's dirfd ("." is the mount point itself); NULL when it is
+ * not below the mount, or NULL. */
+const char *cgroup_path_below(const struct cgroup_hierarchy *h, const char *path);
+/* The hierarchy with that device; NULL. */
+const struct cgroup_hierarchy *cgroup_hierarchy_of_dev(const struct cgroup_layout *l, dev_t dev);
 /* Removes one trailing "/init.scope" in place ("/init.scope" itself becomes "/"). */
 void cgroup_path_strip_init_scope(char *path);
 
@@ -132,6 +137,36 @@ bool cgroup_set_alive(const struct cgroup_set *s);
 
 /* The path in a hierarchy as /proc/<pid>/cgroup has it; NULL where the set has none. */
 const char *cgroup_set_path(const struct cgroup_set *s, unsigned hierarchy);
+
+/* --- walking, without references and at whatever the directories are by now --------------- */
+
+struct cgroup_walk_limits {
+	size_t directories;   /* at most so many are met */
+	uint64_t deadline_ns; /* CLOCK_MONOTONIC; 0: none */
+};
+
+/* Called with a directory's descriptor and inode; a negative answer ends the walk. The container
+ * that a directory was given to may have closed it: then there is no descriptor (-1), and what is
+ * below it is not met, which is its own loss. */
+typedef int (*cgroup_visit)(int dirfd, ino_t ino, void *data);
+
+/* Calls `visit` for the cgroup at `path` (of /proc/<pid>/cgroup), then for every one below it. 0
+ * when all were visited; what `visit` said; -ENOENT when `path` is outside the mount; -ETIME,
+ * -E2BIG or -errno when some were left out. One that is not there (any more) is not left out. */
+int cgroup_walk(const struct cgroup_hierarchy *h, const char *path,
+	const struct cgroup_walk_limits *limits, cgroup_visit visit, void *data);
+
+/* False: enough. */
+typedef bool (*cgroup_each_pid)(pid_t pid, void *data);
+
+/* Calls `each` for every process of one cgroup directory, in the daemon's numbers, perhaps twice;
+ * with `threads` (v2 only) for every thread. -EOPNOTSUPP: a threaded cgroup (v2), whose processes
+ * are told by its domain alone; -ENODEV when it was removed; -errno. */
+int cgroup_pids(int dirfd, bool threads, cgroup_each_pid each, void *data);
+
+/* CPU time used by the cgroup at `path` and all below it, in units of the kernel's file; it stands
+ * still when, and only when, none of their tasks has run. -ENOENT without such a file. */
+int cgroup_usage_at(const struct cgroup_hierarchy *h, const char *path, uint64_t *ret);
 
 /* --- memory ----------------------------------------------------------------------------- */
 

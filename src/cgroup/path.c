@@ -21,6 +21,25 @@ bool cgroup_path_within(const char *path, const char *ancestor)
 	return mount_path_within(slice_str(path), slice_str(ancestor));
 }
 
+const char *cgroup_path_below(const struct cgroup_hierarchy *h, const char *path)
+{
+	if (!path || !cgroup_path_within(path, h->mount_root))
+		return NULL;
+	if (strcmp(h->mount_root, "/") != 0)
+		path += strlen(h->mount_root);
+	while (*path == '/')
+		path++;
+	return *path ? path : ".";
+}
+
+const struct cgroup_hierarchy *cgroup_hierarchy_of_dev(const struct cgroup_layout *l, dev_t dev)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (l->hierarchy[i].dev == dev)
+			return &l->hierarchy[i];
+	return NULL;
+}
+
 void cgroup_path_strip_init_scope(char *path)
 {
 	size_t n = strlen(path);

@@ -126,6 +126,45 @@ int initpid_parent_ns(int ns_fd, int *ret_fd, uint64_t *ret_ns)
 	return 0;
 }
 
+/* How many namespaces `ns` lies above the thread's own; -ENOENT when it does not. */
+static int levels_up(const struct root *root, pid_t tid, uint64_t ns)
+{
+	struct proc_path path = proc_path(tid, "ns/pid");
+	autoclose int fd = openat(root->proc, path.s, O_RDONLY | O_CLOEXEC);
+	struct stat st;
+	uint64_t its_ns;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	its_ns = st.st_ino;
+	for (unsigned levels = 0; levels < DEPTH_MAX; levels++) {
+		int parent;
+
+		if (its_ns == ns)
+			return (int)levels;
+		/* EPERM: the next one would be above the daemon's. */
+		if (initpid_parent_ns(fd, &parent, &its_ns) < 0)
+			break;
+		close(fd);
+		fd = parent;
+	}
+	return -ENOENT;
+}
+
+int initpid_number(const struct root *root, pid_t tid, uint64_t ns, uint64_t *ret)
+{
+	struct proc_status status;
+	int levels = levels_up(root, tid, ns);
+	int r = levels < 0 ? levels : proc_status(root, tid, &status);
+
+	if (r < 0)
+		return r;
+	if ((size_t)levels >= status.depth)
+		return -ENOENT;
+	*ret = status.numbers[status.depth - 1 - (size_t)levels];
+	return 0;
+}
+
 bool initpid_ended(int pidfd)
 {
 	struct pollfd p = { .fd = pidfd, .events = POLLIN };

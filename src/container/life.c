@@ -302,7 +302,7 @@ static int open_events(struct container_cache *c, const struct cgroup_paths *pat
 
 	if (layout->unified < 0)
 		return -1;
-	path = start_below_mount(&layout->hierarchy[layout->unified], paths->path[layout->unified]);
+	path = cgroup_path_below(&layout->hierarchy[layout->unified], paths->path[layout->unified]);
 	if (!path || asprintf(&name, "%s/cgroup.events", path) < 0)
 		return -1;
 	return openat(layout->hierarchy[layout->unified].dirfd, name, O_RDONLY | O_CLOEXEC);

@@ -61,7 +61,20 @@ struct proc_id {
 	uint64_t start_ticks;
 };
 
-/* Field 22 of stat: clock ticks since boot. */
+/* Of /proc/<pid>/stat, or of a thread's. */
+struct proc_stat {
+	char state;
+	uint64_t flags;   /* the kernel's PF_ */
+	uint64_t threads; /* of its process */
+	uint64_t start;   /* clock ticks since boot */
+};
+
+/* 0 or -EBADMSG. */
+int proc_parse_stat(struct slice text, struct proc_stat *ret);
+/* Below /proc, or below a process's task directory: one small read, and no memory. */
+int proc_stat_at(int dirfd, pid_t pid, struct proc_stat *ret);
+
+/* Clock ticks since boot. */
 int proc_start(const struct root *root, pid_t pid, uint64_t *ret_ticks);
 uint64_t proc_ticks_to_ns(uint64_t ticks);
 
@@ -69,11 +82,17 @@ uint64_t proc_ticks_to_ns(uint64_t ticks);
  * asked may have been "/", which the kernel says of whoever is exiting. */
 bool proc_is_exiting(const struct root *root, pid_t pid);
 
+/* False where that cannot be told. */
+bool proc_has_ended(const struct root *root, pid_t pid, uint64_t start_ticks);
+
 struct proc_status {
 	pid_t parent;
-	uint64_t innermost; /* its number in its own pid namespace: the last of NSpid */
+	uint64_t innermost;          /* its number in its own pid namespace: the last of NSpid */
+	uint64_t numbers[DEPTH_MAX]; /* NSpid, from the daemon's pid namespace inwards */
+	size_t depth;
 };
 
+/* Threads have one too. */
 int proc_status(const struct root *root, pid_t pid, struct proc_status *ret);
 
 /* Seconds that its time namespace adds to CLOCK_BOOTTIME; 0 where the kernel knows none. */
@@ -114,6 +133,8 @@ int initpid_find(const struct root *root, int ns_fd, uint64_t ns, pid_t caller, 
 	pid_t *ret_pid, int *ret_pidfd);
 /* The namespace around another one: a new descriptor, and its inode. */
 int initpid_parent_ns(int ns_fd, int *ret_fd, uint64_t *ret_ns);
+/* The number of thread `tid` in the pid namespace `ns`; -ENOENT where it has none. */
+int initpid_number(const struct root *root, pid_t tid, uint64_t ns, uint64_t *ret);
 /* True when the process behind a pidfd has ended. */
 bool initpid_ended(int pidfd);
 
@@ -238,10 +259,6 @@ void life_unref_locked(struct container_cache *c, struct life *l);
  * oldest process in its cgroup, remembered from then on. `fallback`: a process in it. */
 uint64_t start_of_cgroup(struct container_cache *c, const struct cgroup_set *set,
 	const struct cgroup_paths *paths, pid_t fallback);
-/* The hierarchy with that device; -1. */
-int start_hierarchy(const struct cgroup_layout *layout, dev_t dev);
-/* The path below the hierarchy's dirfd; NULL when it is not below the mount. */
-const char *start_below_mount(const struct cgroup_hierarchy *h, const char *path);
 
 /* --- container.c --------------------------------------------------------------------------- */
 

@@ -6,6 +6,7 @@
 #include "private.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -64,47 +65,76 @@ uint64_t proc_ticks_to_ns(uint64_t ticks)
 	return mul_div(ticks, NS_PER_S, (uint64_t)sysconf(_SC_CLK_TCK));
 }
 
-/* Fields of stat behind the third, numbered as in proc_pid_stat(5). */
-static int stat_field(const struct root *root, pid_t pid, unsigned n, uint64_t *ret)
-{
-	autotext t = { 0 };
-	struct slice rest, word;
-	const char *end;
-	int r = proc_text(root, pid, "stat", STATUS_MAX, &t);
+/* The fields behind the name, numbered as in proc_pid_stat(5). */
+enum {
+	FIELD_STATE = 3,
+	FIELD_FLAGS = 9,
+	FIELD_THREADS = 20,
+	FIELD_START = 22,
+};
 
-	if (r < 0)
-		return r;
+int proc_parse_stat(struct slice text, struct proc_stat *ret)
+{
 	/* The name in parentheses may hold anything, so fields count from the last one. */
-	end = memrchr(t.data, ')', t.len);
+	const char *end = memrchr(text.p, ')', text.n);
+	struct slice rest, words[FIELD_START + 1];
+	struct proc_stat stat;
+
 	if (!end)
 		return -EBADMSG;
-	rest = (struct slice){ end + 1, t.len - (size_t)(end + 1 - t.data) };
-	for (unsigned field = 3; field < n; field++)
-		if (!slice_word(&rest, &word))
+	rest = (struct slice){ end + 1, text.n - (size_t)(end + 1 - text.p) };
+	for (unsigned field = FIELD_STATE; field <= FIELD_START; field++)
+		if (!slice_word(&rest, &words[field]))
 			return -EBADMSG;
-	return slice_next_u64(&rest, ret) ? 0 : -EBADMSG;
+	stat.state = words[FIELD_STATE].p[0];
+	if (!slice_u64(words[FIELD_FLAGS], &stat.flags) ||
+		!slice_u64(words[FIELD_THREADS], &stat.threads) ||
+		!slice_u64(words[FIELD_START], &stat.start))
+		return -EBADMSG;
+	*ret = stat;
+	return 0;
+}
+
+int proc_stat_at(int dirfd, pid_t pid, struct proc_stat *ret)
+{
+	struct proc_path path = proc_path(pid, "stat");
+	autoclose int fd = openat(dirfd, path.s, O_RDONLY | O_CLOEXEC);
+	char text[1024]; /* what is wanted ends before 500, whatever the name and the numbers are */
+	ssize_t n;
+
+	if (fd < 0)
+		return gone_is_esrch(-errno);
+	do
+		n = read(fd, text, sizeof(text));
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return gone_is_esrch(-errno);
+	return proc_parse_stat((struct slice){ text, (size_t)n }, ret);
 }
 
 int proc_start(const struct root *root, pid_t pid, uint64_t *ret_ticks)
 {
-	return stat_field(root, pid, 22, ret_ticks);
+	struct proc_stat stat;
+	int r = proc_stat_at(root->proc, pid, &stat);
+
+	if (r == 0)
+		*ret_ticks = stat.start;
+	return r;
 }
 
 bool proc_is_exiting(const struct root *root, pid_t pid)
 {
-	uint64_t flags;
+	struct proc_stat stat;
 
-	return stat_field(root, pid, 9, &flags) < 0 || (flags & PF_EXITING);
+	return proc_stat_at(root->proc, pid, &stat) < 0 || (stat.flags & PF_EXITING);
 }
 
-/* The last number of "NSpid:\t4711\t12\t1". */
-static uint64_t last_number(struct slice words)
+bool proc_has_ended(const struct root *root, pid_t pid, uint64_t start_ticks)
 {
-	uint64_t value = 0;
+	uint64_t start;
+	int r = proc_start(root, pid, &start);
 
-	while (slice_next_u64(&words, &value))
-		;
-	return value;
+	return r == -ESRCH || (r == 0 && start != start_ticks);
 }
 
 int proc_status(const struct root *root, pid_t pid, struct proc_status *ret)
@@ -125,8 +155,10 @@ int proc_status(const struct root *root, pid_t pid, struct proc_status *ret)
 		if (slice_equal(key, "PPid:") && slice_next_u64(&line, &value))
 			status.parent = (pid_t)min_u64(value, INT32_MAX);
 		else if (slice_equal(key, "NSpid:"))
-			status.innermost = last_number(line);
+			status.depth = parse_columns(line, status.numbers, DEPTH_MAX);
 	}
+	if (status.depth > 0)
+		status.innermost = status.numbers[status.depth - 1];
 	*ret = status;
 	return 0;
 }

@@ -1,129 +1,60 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * When a container without an init of its own started (SPEC 7): the oldest process in its cgroup at
- * first sight, kept with its accounts and never moved. The one place here that looks into a cgroup.
+ * first sight, kept with its accounts and never moved.
  */
 #include "private.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <dirent.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "account.h"
-#include "cleanup.h"
-#include "root.h"
 
-#define DIRS_MAX 256u
+#define DIRS_MAX 4096u
 #define LOOK_NS (20 * NS_PER_MS)
 
-int start_hierarchy(const struct cgroup_layout *layout, dev_t dev)
-{
-	for (size_t i = 0; i < layout->n; i++)
-		if (layout->hierarchy[i].dev == dev)
-			return (int)i;
-	return -1;
-}
-
-const char *start_below_mount(const struct cgroup_hierarchy *h, const char *path)
-{
-	if (!path || !cgroup_path_within(path, h->mount_root))
-		return NULL;
-	if (strcmp(h->mount_root, "/") != 0)
-		path += strlen(h->mount_root);
-	while (*path == '/')
-		path++;
-	return *path ? path : ".";
-}
-
-/* The search for the oldest process: cgroups yet to look into, and what was found. */
+/* The search for the oldest process. */
 struct search {
 	const struct root *root;
 	uint64_t deadline_ns;
-	int dirs[DIRS_MAX]; /* descriptors; a handful, but for containers with nested cgroups */
-	unsigned n_dirs;
-	uint64_t oldest; /* clock ticks */
+	uint64_t oldest; /* clock ticks; UINT64_MAX: none found */
 };
 
-static bool in_time(const struct search *s)
+static bool look_at_process(pid_t pid, void *data)
 {
+	struct search *s = data;
+	uint64_t ticks;
+
+	if (proc_start(s->root, pid, &ticks) == 0)
+		s->oldest = min_u64(s->oldest, ticks);
 	return clock_monotonic_ns() < s->deadline_ns;
 }
 
-static void look_at_processes(struct search *s, int dirfd)
+static int look_into(int dirfd, ino_t ino, void *data)
 {
-	autotext t = { 0 };
-	struct slice rest, line;
-
-	/* A threaded cgroup has no cgroup.procs (EOPNOTSUPP): its domain's has its processes. */
-	if (read_file_bounded(dirfd, "cgroup.procs", MOUNTINFO_MAX, s->deadline_ns, &t) < 0)
-		return;
-	rest = slice_of(&t);
-	while (in_time(s) && slice_line(&rest, &line)) {
-		uint64_t pid, ticks;
-
-		/* 0: in a pid namespace the daemon does not see. */
-		if (slice_u64(line, &pid) && pid > 0 && pid <= INT32_MAX &&
-			proc_start(s->root, (pid_t)pid, &ticks) == 0)
-			s->oldest = min_u64(s->oldest, ticks);
-	}
-}
-
-static void add_children(struct search *s, int dirfd)
-{
-	autodir *dir = open_dir_at(dirfd, ".");
-	struct dirent *entry;
-
-	if (!dir)
-		return;
-	while (s->n_dirs < DIRS_MAX && (entry = readdir(dir))) {
-		int child;
-
-		if (entry->d_type != DT_DIR || entry->d_name[0] == '.')
-			continue;
-		child = openat(dirfd, entry->d_name, O_PATH | O_DIRECTORY | O_CLOEXEC);
-		if (child >= 0)
-			s->dirs[s->n_dirs++] = child;
-	}
-}
-
-/* The start of the oldest process in the cgroup and below it; UINT64_MAX when there is none. */
-static uint64_t oldest_process(const struct root *root, int dirfd)
-{
-	struct search s = {
-		.root = root, .deadline_ns = clock_monotonic_ns() + LOOK_NS, .oldest = UINT64_MAX
-	};
-
-	look_at_processes(&s, dirfd);
-	add_children(&s, dirfd);
-	while (s.n_dirs > 0) {
-		autoclose int fd = s.dirs[--s.n_dirs];
-
-		if (!in_time(&s))
-			continue;
-		look_at_processes(&s, fd);
-		add_children(&s, fd);
-	}
-	return s.oldest;
+	(void)ino;
+	if (dirfd < 0)
+		return 0;
+	/* A threaded cgroup does not tell its processes: its domain's does. */
+	cgroup_pids(dirfd, false, look_at_process, data);
+	return 0;
 }
 
 static uint64_t find_start(
 	struct container_cache *c, dev_t dev, const struct cgroup_paths *paths, pid_t fallback)
 {
-	int h = start_hierarchy(c->config.layout, dev);
-	const struct cgroup_hierarchy *hierarchy = h < 0 ? NULL : &c->config.layout->hierarchy[h];
-	const char *path = h < 0 ? NULL : start_below_mount(hierarchy, paths->path[h]);
-	autoclose int fd =
-		path ? openat(hierarchy->dirfd, path, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
-	uint64_t ticks = UINT64_MAX, own;
+	const struct cgroup_layout *layout = c->config.layout;
+	const struct cgroup_hierarchy *h = cgroup_hierarchy_of_dev(layout, dev);
+	struct search s = { .root = c->config.root,
+		.deadline_ns = clock_monotonic_ns() + LOOK_NS,
+		.oldest = UINT64_MAX };
+	const struct cgroup_walk_limits limits = { DIRS_MAX, s.deadline_ns };
+	uint64_t own;
 
-	if (fd >= 0)
-		ticks = oldest_process(c->config.root, fd);
-	if (proc_start(c->config.root, fallback, &own) == 0)
-		ticks = min_u64(ticks, own);
-	return ticks == UINT64_MAX ? clock_boottime_ns() : proc_ticks_to_ns(ticks);
+	if (h && paths->path[h - layout->hierarchy])
+		cgroup_walk(h, paths->path[h - layout->hierarchy], &limits, look_into, &s);
+	if (proc_start(s.root, fallback, &own) == 0)
+		s.oldest = min_u64(s.oldest, own);
+	return s.oldest == UINT64_MAX ? clock_boottime_ns() : proc_ticks_to_ns(s.oldest);
 }
 
 /* What the account remembers, else `found`, which it remembers from then on; 0 without either. */

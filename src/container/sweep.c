@@ -6,15 +6,10 @@
  */
 #include "private.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "account.h"
-#include "cleanup.h"
 
 #define DIRS_MAX 1000000u
 
@@ -29,6 +24,7 @@ struct names {
 	struct named *all;
 	size_t n, capacity;
 	bool failed;
+	dev_t dev;     /* of the hierarchy that is being walked through */
 	bool complete; /* the walk: what was not met is gone */
 };
 
@@ -69,14 +65,6 @@ static enum account_fate collect(const struct account_key *key, void *data)
 	return ACCOUNT_LIVES;
 }
 
-static bool is_init_dead(const struct root *root, const struct account_key *key)
-{
-	uint64_t start;
-	int r = key->init_pid > 0 ? proc_start(root, key->init_pid, &start) : 0;
-
-	return r == -ESRCH || (r == 0 && key->init_pid > 0 && start != key->init_start);
-}
-
 static enum account_fate decide(const struct account_key *key, void *data)
 {
 	struct names *names = data;
@@ -85,77 +73,29 @@ static enum account_fate decide(const struct account_key *key, void *data)
 	/* cgroup_ino 0: root in every hierarchy, so only its init tells its end. */
 	if (names->complete && key->cgroup_ino != 0 && named && !named->seen)
 		return ACCOUNT_CGROUP_GONE;
-	if (!is_init_dead(names->root, key))
+	if (key->init_pid <= 0 || !proc_has_ended(names->root, key->init_pid, key->init_start))
 		return ACCOUNT_LIVES;
 	return key->cgroup_ino == 0 ? ACCOUNT_CGROUP_GONE : ACCOUNT_INIT_DEAD;
 }
 
-/* Directories yet to be listed, below one mount. */
-struct walk {
-	struct names *names;
-	uint64_t dev;
-	int mount;
-	char **paths;
-	size_t n, capacity, visited;
-};
-
-static bool push(struct walk *w, const char *parent, const char *name)
+static int meet(int dirfd, ino_t ino, void *data)
 {
-	char *path;
+	struct names *names = data;
+	struct named *named = find(names, names->dev, ino);
 
-	if (w->n == w->capacity) {
-		size_t capacity = w->capacity ? w->capacity * 2 : 64;
-		char **paths = realloc(w->paths, capacity * sizeof(*paths));
-
-		if (!paths)
-			return false;
-		w->paths = paths;
-		w->capacity = capacity;
-	}
-	if (asprintf(&path, "%s/%s", parent, name) < 0)
-		return false;
-	w->paths[w->n++] = path;
-	return ++w->visited < DIRS_MAX;
-}
-
-/* A directory that cannot be opened was removed meanwhile, its path is too long for any account to
- * exist there, or the container that it was given to has closed it: whose accounts are below is its
- * own loss, where an incomplete walk would keep everybody's for ever. */
-static bool list(struct walk *w, const char *path)
-{
-	autodir *dir = open_dir_at(w->mount, path);
-	struct dirent *entry;
-
-	if (!dir)
-		return errno == ENOENT || errno == ENAMETOOLONG || errno == EACCES;
-	while ((entry = readdir(dir))) {
-		struct named *named;
-
-		if (entry->d_type != DT_DIR || strcmp(entry->d_name, ".") == 0 ||
-			strcmp(entry->d_name, "..") == 0)
-			continue;
-		named = find(w->names, w->dev, entry->d_ino);
-		if (named)
-			named->seen = true;
-		if (!push(w, path, entry->d_name))
-			return false;
-	}
-	return true;
+	(void)dirfd;
+	if (named)
+		named->seen = true;
+	return 0;
 }
 
 /* False: incomplete, nothing may be concluded from it. */
 static bool walk(const struct cgroup_hierarchy *h, struct names *names)
 {
-	struct walk w = { .names = names, .dev = h->dev, .mount = h->dirfd };
-	bool complete = list(&w, ".");
+	static const struct cgroup_walk_limits limits = { DIRS_MAX, 0 };
 
-	while (w.n > 0) {
-		autofree char *path = w.paths[--w.n];
-
-		complete = complete && list(&w, path);
-	}
-	free(w.paths);
-	return complete;
+	names->dev = h->dev;
+	return cgroup_walk(h, h->mount_root, &limits, meet, names) == 0;
 }
 
 static bool walk_named(const struct cgroup_layout *layout, struct names *names)
