@@ -17,7 +17,9 @@ enum account_kind {
 	ACCOUNT_CPU,       /* view/cputime, visible CPUs = the cpuset */
 	ACCOUNT_CPU_QUOTA, /* the same with the CPU count that follows the quota */
 	ACCOUNT_DISK,      /* view/disktime */
-	ACCOUNT_START,     /* container/start: 8 bytes, CLOCK_BOOTTIME of a container without init */
+	ACCOUNT_START, /* container/start: 8 bytes, CLOCK_BOOTTIME of a container without init */
+	ACCOUNT_LOAD,  /* container/load */
+	ACCOUNT_KINDS,
 };
 
 struct account_key {

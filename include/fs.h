@@ -23,6 +23,7 @@ struct fs_config {
 	const struct cgroup_layout *layout;
 	struct container_cache *containers;
 	struct account_store *accounts;
+	struct load *load; /* NULL: --disable-loadavg */
 	struct slab *slab;
 	struct handover *handover;
 	unsigned max_triggers; /* a descriptor each */

@@ -30,11 +30,14 @@ struct subject {
 	_Atomic uint64_t *virtualised; /* may be NULL */
 };
 
+struct load; /* load.h */
+
 struct view_args {
 	const struct options *options;
 	struct host *host;
 	const struct cgroup_layout *layout;
 	struct account_store *accounts; /* may be NULL: no memory */
+	struct load *load;              /* NULL: nobody is sampled (--disable-loadavg) */
 	const struct subject *subject;
 	uint64_t now_ns;  /* CLOCK_BOOTTIME */
 	unsigned user_hz; /* sysconf(_SC_CLK_TCK) */

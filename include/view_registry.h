@@ -37,6 +37,8 @@
 		"swap the container may use, as one device")                                       \
 	FILE(21, "proc/diskstats", 0444, CGROUP_BIT(CGROUP_IO), false, view_diskstats,             \
 		"I/O of the container, by device")                                                 \
+	FILE(22, "proc/loadavg", 0444, VIEW_NEEDS_ANY, true, view_loadavg,                         \
+		"how many tasks of the container run or wait for the disk, on average")            \
 	FILE(23, "proc/slabinfo", 0400, VIEW_NEEDS_ANY, false, view_slabinfo,                      \
 		"kernel memory of the container, in two rows")                                     \
 	FILE(24, "proc/pressure/cpu", 0666, VIEW_NEEDS_NONE, false, view_pressure_cpu,             \

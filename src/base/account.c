@@ -136,7 +136,7 @@ static bool entry_adopt(struct account_store *s, uint32_t e)
 {
 	const struct account_key *key = &s->entries[e].key;
 
-	return key->kind <= ACCOUNT_START && entry_find(s, key) == NIL &&
+	return key->kind < ACCOUNT_KINDS && entry_find(s, key) == NIL &&
 		slab_adopt(s->slab, s->entries[e].state) == 0;
 }
 

@@ -15,6 +15,7 @@
 #include "container.h"
 #include "fs.h"
 #include "host.h"
+#include "load.h"
 #include "log.h"
 #include "loop.h"
 #include "parse.h"
@@ -49,6 +50,7 @@ struct worker {
 	struct slab *slab;
 	struct account_store *accounts;
 	struct container_cache *containers;
+	struct load *load; /* NULL: --disable-loadavg */
 	struct fs *fs;
 	struct fuse_session *session;
 	struct loop *loop;
@@ -82,6 +84,15 @@ static int look_at_machine(struct worker *w, unsigned share)
 	return r;
 }
 
+static int take_over_load(struct worker *w)
+{
+	const struct load_config config = {
+		.root = &w->root, .layout = w->layout, .accounts = w->accounts
+	};
+
+	return w->options->disable_loadavg ? 0 : load_new(&config, &w->load);
+}
+
 static int take_over(struct worker *w, unsigned share)
 {
 	struct handover *h = w->handover;
@@ -102,12 +113,16 @@ static int take_over(struct worker *w, unsigned share)
 		return r;
 	containers.accounts = w->accounts;
 	r = container_cache_new(&containers, &w->containers);
+	if (r == 0)
+		r = take_over_load(w);
 	if (r < 0)
 		return r;
 	fs.containers = w->containers;
 	fs.accounts = w->accounts;
 	fs.slab = w->slab;
-	return fs_new(&fs, &w->fs);
+	fs.load = w->load;
+	r = fs_new(&fs, &w->fs);
+	return r == 0 && w->load ? load_start(w->load) : r;
 }
 
 static int open_session(struct worker *w, int device)

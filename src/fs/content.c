@@ -37,6 +37,7 @@ static int ask_once(
 		.host = config->host,
 		.layout = config->layout,
 		.accounts = config->accounts,
+		.load = config->load,
 		.subject = &c->subject,
 		.now_ns = clock_boottime_ns(),
 		.user_hz = fs->user_hz,

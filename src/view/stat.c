@@ -5,6 +5,7 @@
  */
 #include "cleanup.h"
 #include "cpuaccount.h"
+#include "load.h"
 
 /* "cpu" or "cpu3", then as many columns as the kernel prints; those behind idle are 0. */
 static void print_columns(
@@ -33,6 +34,7 @@ static void print_cpus(struct text *t, const struct cputime *c, const struct hos
 struct values {
 	const struct cputime *times;
 	uint64_t btime;
+	uint64_t running, blocked;
 };
 
 static void print_zero(struct text *t, struct slice columns, const struct values *v)
@@ -64,12 +66,18 @@ static void print_processes(struct text *t, struct slice columns, const struct v
 	text_u64(t, v->times->processes, 0);
 }
 
-/* There is no one but the reader to be sure of. */
-static void print_one(struct text *t, struct slice columns, const struct values *v)
+static void print_running(struct text *t, struct slice columns, const struct values *v)
 {
 	(void)columns;
-	(void)v;
-	text_puts(t, " 1");
+	text_add(t, " ", 1);
+	text_u64(t, v->running, 0);
+}
+
+static void print_blocked(struct text *t, struct slice columns, const struct values *v)
+{
+	(void)columns;
+	text_add(t, " ", 1);
+	text_u64(t, v->blocked, 0);
 }
 
 /* The lines that tell of the machine. Any other is the kernel's, for readers of a newer one. */
@@ -81,8 +89,8 @@ static const struct line {
 	{ "ctxt", print_zero },
 	{ "btime", print_btime },
 	{ "processes", print_processes },
-	{ "procs_running", print_one },
-	{ "procs_blocked", print_zero },
+	{ "procs_running", print_running },
+	{ "procs_blocked", print_blocked },
 	{ "softirq", print_zeros },
 };
 
@@ -111,6 +119,18 @@ static uint64_t btime_inside(uint64_t btime, int64_t offset_s)
 			    : sat_sub(btime, (uint64_t)offset_s);
 }
 
+/* Where nobody samples there is no one but the reader to be sure of; and while it reads, a kernel
+ * has that one run, too. */
+static int gather_tasks(const struct view_args *a, struct values *v)
+{
+	struct load_values load = { 0 };
+	int r = a->load ? load_get(a->load, a->subject, &load) : 0;
+
+	v->running = max_u64(load.running, 1);
+	v->blocked = load.blocked;
+	return r;
+}
+
 int view_stat(const struct view_args *a, struct text *t)
 {
 	autohost const struct host_stat *host = NULL;
@@ -121,6 +141,8 @@ int view_stat(const struct view_args *a, struct text *t)
 
 	if (r == 0)
 		r = cpuaccount_advance(a, host, &times);
+	if (r == 0)
+		r = gather_tasks(a, &values);
 	if (r < 0)
 		return r;
 	values.btime = btime_inside(host->btime, a->subject->boottime_offset_s);

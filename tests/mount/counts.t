@@ -4,7 +4,7 @@
 # What a warm open, read to the end, close costs the worker besides its talk with FUSE: at most 8
 # system calls, none of which opens, clones or connects anything.
 source "$(dirname "$0")/lib.sh"
-FILES="proc/meminfo proc/cpuinfo proc/stat proc/uptime proc/swaps proc/diskstats $CPU_DIR/online"
+FILES="proc/meminfo proc/cpuinfo proc/stat proc/uptime proc/swaps proc/diskstats proc/loadavg $CPU_DIR/online"
 plan $((3 * $(wc -w <<<"$FILES")))
 
 CYCLES=300

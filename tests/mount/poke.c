@@ -525,6 +525,36 @@ static int poke_burn(char **args)
 	return 0;
 }
 
+static void *burn_thread(void *args)
+{
+	poke_burn(args);
+	return NULL;
+}
+
+/* threads COUNT SECONDS: that many threads burn, and the first one waits for them. */
+static int poke_threads(char **args)
+{
+	pthread_t last;
+
+	for (long i = atol(args[0]); i > 0; i--)
+		if (pthread_create(&last, NULL, burn_thread, args + 1))
+			die("thread");
+	pthread_join(last, NULL);
+	return 0;
+}
+
+/* blocked SECONDS: in state D, as a process is whose child of vfork(2) has not begun yet. */
+static int poke_blocked(char **args)
+{
+	const struct timespec pause = { .tv_sec = atol(args[0]) };
+
+	if (vfork() == 0) {
+		nanosleep(&pause, NULL);
+		_exit(0);
+	}
+	return 0;
+}
+
 /* sample SECONDS COUNT PATH: the file, freshly opened, COUNT times that far apart, each after a
  * line
  * "== milliseconds-of-CLOCK_BOOTTIME". */
@@ -573,6 +603,8 @@ static const struct command {
 	{ "times", 2, poke_times },
 	{ "hold", 2, poke_hold },
 	{ "burn", 1, poke_burn },
+	{ "threads", 2, poke_threads },
+	{ "blocked", 1, poke_blocked },
 };
 
 int main(int argc, char **argv)

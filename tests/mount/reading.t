@@ -3,7 +3,7 @@
 #
 # How the files behave as files: reads of every size, handles, modes, and nothing to be changed.
 source "$(dirname "$0")/lib.sh"
-plan 64
+plan 67
 
 FILES="$SERVED $CPU_DIR/online $CPU_DIR/present $CPU_DIR/offline"
 

@@ -39,7 +39,7 @@ static const struct pin {
 	{ 19, "proc/uptime", false },
 	{ 20, "proc/swaps", false },
 	{ 21, "proc/diskstats", false },
-	{ 22, "proc/loadavg", true },
+	{ 22, "proc/loadavg", false },
 	{ 23, "proc/slabinfo", false },
 	{ 24, "proc/pressure/cpu", false },
 	{ 25, "proc/pressure/memory", false },

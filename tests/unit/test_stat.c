@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * /proc/stat and /proc/uptime as they are printed (SPEC 6, 7). The container's cgroup is this
- * test's own functions; the kernel's files are those of Linux 6.18 on two CPUs, and a shorter one.
+ * /proc/stat, /proc/uptime and /proc/loadavg as they are printed (SPEC 6, 7, 10). The container's
+ * cgroup and the load sampler are this test's own functions; the kernel's files are those of
+ * Linux 6.18 on two CPUs, and a shorter one.
  */
 #include <limits.h>
 
 #include "clock.h"
+#include "load.h"
 #include "tree.h"
 #include "unit.h"
 #include "view.h"
@@ -51,6 +53,20 @@ int cgroup_tasks(const struct cgroup_set *s, uint64_t *ret)
 	return fake.tasks_error;
 }
 
+static struct load_values load;
+static int load_error;
+
+int load_get(struct load *l, const struct subject *s, struct load_values *ret)
+{
+	(void)l;
+	(void)s;
+	*ret = load;
+	return load_error;
+}
+
+/* Never looked into: load_get() is this test's own. */
+#define SAMPLER ((struct load *)&load)
+
 #define ACCOUNTS 4u
 #define PAGES 64u
 
@@ -83,6 +99,8 @@ static void setup(void)
 {
 	memset(&c, 0, sizeof(c));
 	memset(&fake, 0, sizeof(fake));
+	memset(&load, 0, sizeof(load));
+	load_error = 0;
 	fake.cpuset = "0-1";
 	fake.quota = UINT_MAX;
 	fake.usage = (struct cgroup_cpu_usage){ .known = true,
@@ -94,6 +112,7 @@ static void setup(void)
 	tree_new(&c.tree);
 	tree_write(&c.tree, "proc/stat", kernels_stat);
 	tree_write(&c.tree, "proc/uptime", "3600.07 7000.42\n");
+	tree_write(&c.tree, "proc/loadavg", "3.03 3.00 2.97 6/130 16418\n");
 	tree_write(&c.tree, "sys/devices/system/cpu/online", "0-1\n");
 	tree_write(&c.tree, "sys/devices/system/cpu/possible", "0-3\n");
 	tree_write(&c.tree, "sys/devices/system/cpu/present", "0-1\n");
@@ -331,6 +350,86 @@ START_TEST(failures_of_the_sources_are_told)
 }
 END_TEST
 
+/* The last lines but one of /proc/stat. */
+static void assert_procs(const char *expected)
+{
+	autotext t = { 0 };
+
+	ck_assert_int_eq(view_stat(&c.args, &t), 0);
+	text_add(&t, "", 1);
+	ck_assert_ptr_nonnull(strstr(t.data, expected));
+}
+
+START_TEST(procs_running_and_blocked_are_the_samplers)
+{
+	load = (struct load_values){ .running = 3, .blocked = 2, .threads = 9 };
+	assert_procs("\nprocs_running 1\nprocs_blocked 0\n"); /* there is none */
+	c.args.load = SAMPLER;
+	assert_procs("\nprocs_running 3\nprocs_blocked 2\n");
+	load.running = 0; /* but whoever reads does */
+	assert_procs("\nprocs_running 1\nprocs_blocked 2\n");
+}
+END_TEST
+
+START_TEST(loadavg_is_the_samplers_in_the_kernels_form)
+{
+	c.args.load = SAMPLER;
+	/* 0.63, 0.18 and 0.06: what one task makes of an idle machine in a minute. */
+	load = (struct load_values){
+		.averages = { 1299, 378, 132 }, .running = 1, .threads = 12, .newest = 345
+	};
+	assert_says(view_loadavg, "0.63 0.18 0.06 1/12 345\n");
+	/* 0.995 is shown as 1.00, for the kernel adds half of a hundredth. */
+	load.averages[LOAD_1] = 2038;
+	load.averages[LOAD_5] = 2037;
+	load.averages[LOAD_15] = 12345 * LOAD_ONE;
+	assert_says(view_loadavg, "1.00 0.99 12345.00 1/12 345\n");
+}
+END_TEST
+
+START_TEST(loadavg_counts_at_least_its_reader)
+{
+	c.args.load = SAMPLER;
+	assert_says(view_loadavg, "0.00 0.00 0.00 1/1 1\n");
+}
+END_TEST
+
+START_TEST(loadavg_of_the_host_view_is_the_kernels_with_a_pid_that_follows_init)
+{
+	autotext t = { 0 };
+
+	c.args.load = SAMPLER;
+	c.subject.is_host = true;
+	load = (struct load_values){ .averages = { 1, 2, 3 }, .threads = 4, .newest = 77 };
+	assert_says(view_loadavg, "3.03 3.00 2.97 6/130 77\n");
+	c.subject.account.init_pid = 0; /* the daemon's own pid namespace */
+	ck_assert_int_eq(view_loadavg(&c.args, &t), VIEW_KERNELS_OWN);
+}
+END_TEST
+
+START_TEST(disable_loadavg_leaves_it_to_the_kernel)
+{
+	autotext t = { 0 };
+
+	ck_assert_int_eq(view_loadavg(&c.args, &t), VIEW_KERNELS_OWN);
+	c.args.load = SAMPLER;
+	c.options.disable_loadavg = true;
+	ck_assert_int_eq(view_loadavg(&c.args, &t), VIEW_KERNELS_OWN);
+	ck_assert_uint_eq(t.len, 0);
+}
+END_TEST
+
+START_TEST(failures_of_the_sampler_are_told)
+{
+	autotext t = { 0 };
+
+	c.args.load = SAMPLER;
+	load_error = -ENODEV;
+	ck_assert_int_eq(view_loadavg(&c.args, &t), -ENODEV);
+	ck_assert_int_eq(view_stat(&c.args, &t), -ENODEV);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("stat");
@@ -351,6 +450,12 @@ int main(void)
 	tcase_add_test(t, with_a_full_table_newcomers_are_computed_without_memory);
 	tcase_add_test(t, with_full_pages_the_old_counters_stay);
 	tcase_add_test(t, failures_of_the_sources_are_told);
+	tcase_add_test(t, procs_running_and_blocked_are_the_samplers);
+	tcase_add_test(t, loadavg_is_the_samplers_in_the_kernels_form);
+	tcase_add_test(t, loadavg_counts_at_least_its_reader);
+	tcase_add_test(t, loadavg_of_the_host_view_is_the_kernels_with_a_pid_that_follows_init);
+	tcase_add_test(t, disable_loadavg_leaves_it_to_the_kernel);
+	tcase_add_test(t, failures_of_the_sampler_are_told);
 	suite_add_tcase(s, t);
 	return unit_run(s);
 }

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What the files of the load sampler share, and nobody else may see.
+ *
+ *   load.c          which containers are sampled, and the thread that does it
+ *   load_sample.c   one sample: from a container's place to its new state
+ *   load_tasks.c    the tasks of a container, and what they are doing
+ *   load_decay.c    from a count to averages; pure
+ *   load_account.c  a state and its place as bytes that outlive a worker
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "clock.h"
+#include "load.h"
+
+#define LOAD_PERIOD_NS (5 * NS_PER_S) /* the kernel's LOAD_FREQ */
+
+/* Of all containers together, and hence of one: what is sampled in a period is bounded. */
+#define LOAD_TASKS_MAX 10000u
+
+/* A container as the sampler knows it: by names alone, with no descriptor and no reference. */
+struct load_place {
+	struct account_key key; /* of kind ACCOUNT_LOAD */
+	char *cgroup;    /* path in the hierarchy of key.cgroup_dev; NULL: the root everywhere */
+	uint64_t pid_ns; /* inode; 0: the daemon's own */
+};
+
+#define LOAD_NO_PID_NS UINT64_MAX /* init had ended already: nobody is in it */
+
+/* --- load.c -------------------------------------------------------------------------------- */
+
+/* What the thread does in each period, `now` being CLOCK_MONOTONIC; tests do without the thread. */
+void load_pass(struct load *l, uint64_t now);
+/* How many containers are sampled. */
+size_t load_sampled(struct load *l);
+
+/* --- load_tasks.c -------------------------------------------------------------------------- */
+
+struct load_task {
+	uint64_t start; /* clock ticks since boot */
+	pid_t tid;      /* the daemon's number */
+};
+
+/* The newest first. Several, for one that was put into the cgroup from elsewhere may have no
+ * number in the container's pid namespace. */
+#define LOAD_NEWEST 8u
+
+struct load_count {
+	uint64_t running, blocked, threads;
+	struct load_task newest[LOAD_NEWEST];
+	unsigned n_newest;
+	unsigned looked_at; /* tasks and directories: what it cost */
+};
+
+/* Looks at every task. 0; -ENODEV when the cgroup is gone, or another is at its path; -ENOMEM. */
+int load_count_tasks(
+	const struct load_config *config, const struct load_place *place, struct load_count *ret);
+
+/* --- load_decay.c -------------------------------------------------------------------------- */
+
+/* Kept from sample to sample; plain bytes. */
+struct load_state {
+	uint64_t sampled; /* 0: never; else 1 + the period of the last sample, and periods */
+	uint64_t looked;  /* count from CLOCK_MONOTONIC's 0. The same of the last that looked */
+	uint64_t read_ns; /* CLOCK_MONOTONIC: last read */
+	uint64_t usage;   /* of CPU time, before that look; UINT64_MAX: unknown */
+	uint64_t cost;    /* of that look: tasks and cgroups */
+	uint64_t newest_start; /* of values.newest */
+	uint64_t newest_tid;
+	struct load_values values;
+};
+
+/* The running period, as in load_state.sampled. */
+static inline uint64_t load_period(uint64_t monotonic_ns)
+{
+	return 1 + monotonic_ns / LOAD_PERIOD_NS;
+}
+
+/* As many steps of 5 s of the kernel's calc_load(), `active` tasks being in state R or D all the
+ * while. */
+void load_decay(uint64_t averages[LOAD_SPANS], uint64_t active, uint64_t steps);
+
+/* Takes a count made in `period` into the averages; the first is all three of them. */
+void load_advance(struct load_state *state, const struct load_count *count, uint64_t period);
+
+/* --- load_sample.c ------------------------------------------------------------------------- */
+
+/* 0 with the place of a subject or an account; -ENODEV without a cgroup that could be walked
+ * through, -ENOMEM. Copies `cgroup`. */
+int load_place_init(const struct load_config *config, const struct account_key *key,
+	const char *cgroup, struct load_place *ret);
+void load_place_clear(struct load_place *p);
+
+/* Brings `state` to `period`, which it is not yet at. 0; -ENODEV when the cgroup is gone; -ESRCH
+ * when init is, found from the second sample on; -ENOMEM. */
+int load_sample(const struct load_config *config, const struct load_place *place, uint64_t period,
+	struct load_state *state);
+
+/* --- load_account.c ------------------------------------------------------------------------ */
+
+/* False: nothing is kept of it, or what cannot be right. `ret_cgroup` (may be NULL) is to be freed.
+ */
+bool load_restore(struct account_store *accounts, const struct account_key *key,
+	struct load_state *ret, char **ret_cgroup);
+void load_keep(struct account_store *accounts, const struct load_place *place,
+	const struct load_state *state);

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Who is in a container, and what each of its threads is doing at this moment. Tasks come and go
+ * meanwhile: one that is gone counts for nothing. Never reads what could wait for a task.
+ */
+#include "private.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#include "cleanup.h"
+#include "load_private.h"
+#include "log.h"
+
+#define DIRECTORIES_MAX LOAD_TASKS_MAX
+
+/* The processes, or in a threaded cgroup the threads, before any is looked at. */
+struct pids {
+	const struct load_place *place;
+	pid_t *all;
+	size_t n, capacity;
+	size_t directories;
+	bool threads; /* the container's own cgroup is a threaded one */
+	bool failed;  /* no memory */
+};
+
+static bool add_pid(pid_t pid, void *data)
+{
+	struct pids *p = data;
+
+	if (p->n == p->capacity) {
+		size_t capacity = p->capacity ? p->capacity * 2 : 64;
+		pid_t *all = realloc(p->all, capacity * sizeof(*all));
+
+		p->failed = !all;
+		if (!all)
+			return false;
+		p->all = all;
+		p->capacity = capacity;
+	}
+	p->all[p->n++] = pid;
+	/* One more than can be looked at, so that it shows. */
+	return p->n <= LOAD_TASKS_MAX;
+}
+
+/* --- where they are found ------------------------------------------------------------------- */
+
+static int add_directory(int dirfd, ino_t ino, void *data)
+{
+	struct pids *p = data;
+	int r;
+
+	/* A cgroup that was made anew is another container's. */
+	if (p->directories++ == 0 && ino != p->place->key.cgroup_ino)
+		return -ENODEV;
+	r = dirfd < 0 ? -EACCES : cgroup_pids(dirfd, p->threads, add_pid, p);
+	/* Below a domain the processes of threaded cgroups are the domain's; a container that is
+	 * such a cgroup itself has threads alone. */
+	if (r == -EOPNOTSUPP && p->directories == 1) {
+		p->threads = true;
+		r = cgroup_pids(dirfd, true, add_pid, p);
+	}
+	if (p->failed)
+		return -ENOMEM;
+	if (r == -ENODEV && p->directories == 1)
+		return r;
+	return p->n > LOAD_TASKS_MAX ? -E2BIG : 0;
+}
+
+static int find_in_cgroup(const struct load_config *config, struct pids *p)
+{
+	static const struct cgroup_walk_limits limits = { DIRECTORIES_MAX, 0 };
+	const struct cgroup_hierarchy *h =
+		cgroup_hierarchy_of_dev(config->layout, p->place->key.cgroup_dev);
+	int r = h ? cgroup_walk(h, p->place->cgroup, &limits, add_directory, p) : -ENODEV;
+
+	if (r == -ENOMEM || r == -ENODEV)
+		return r;
+	if (p->directories == 0)
+		return -ENODEV;
+	if (r == -E2BIG)
+		log_limited("load-tasks",
+			"cgroup %s has more than %u tasks or cgroups: its load average counts the "
+			"first of them alone",
+			p->place->cgroup, LOAD_TASKS_MAX);
+	return 0;
+}
+
+/* The next entry that is a number; 0 at the end. */
+static pid_t next_pid(DIR *dir)
+{
+	struct dirent *entry;
+	uint64_t pid;
+
+	while ((entry = readdir(dir)))
+		if (slice_u64(slice_str(entry->d_name), &pid) && pid > 0 && pid <= INT32_MAX)
+			return (pid_t)pid;
+	return 0;
+}
+
+/* A container that is in the root of every hierarchy is told by its pid namespace alone. */
+static int find_in_pid_ns(const struct load_config *config, struct pids *p)
+{
+	autodir *dir = open_dir_at(config->root->proc, ".");
+	bool more = dir != NULL;
+	pid_t pid;
+
+	while (more && (pid = next_pid(dir))) {
+		uint64_t ns;
+
+		if (proc_ns(config->root, pid, "ns/pid", &ns) == 0 && ns == p->place->pid_ns)
+			more = add_pid(pid, p);
+	}
+	return p->failed ? -ENOMEM : 0;
+}
+
+/* --- what they do --------------------------------------------------------------------------- */
+
+static bool is_newer(const struct load_task *a, const struct load_task *b)
+{
+	return a->start != b->start ? a->start > b->start : a->tid > b->tid;
+}
+
+static void note_newest(struct load_count *c, struct load_task task)
+{
+	unsigned at = c->n_newest;
+
+	if (at == LOAD_NEWEST && !is_newer(&task, &c->newest[--at]))
+		return;
+	for (; at > 0 && is_newer(&task, &c->newest[at - 1]); at--)
+		c->newest[at] = c->newest[at - 1];
+	c->newest[at] = task;
+	if (c->n_newest < LOAD_NEWEST)
+		c->n_newest++;
+}
+
+static void count_thread(struct load_count *c, pid_t tid, const struct proc_stat *stat)
+{
+	c->running += stat->state == 'R';
+	c->blocked += stat->state == 'D';
+	c->looked_at++;
+	note_newest(c, (struct load_task){ stat->start, tid });
+}
+
+/* All but the first. */
+static void count_other_threads(const struct root *root, pid_t pid, struct load_count *c)
+{
+	struct proc_path path = proc_path(pid, "task");
+	autodir *dir = open_dir_at(root->proc, path.s);
+	struct proc_stat stat;
+	pid_t tid;
+
+	while (dir && c->looked_at < LOAD_TASKS_MAX && (tid = next_pid(dir)))
+		if (tid != pid && proc_stat_at(dirfd(dir), tid, &stat) == 0)
+			count_thread(c, tid, &stat);
+}
+
+static void count_one(const struct root *root, pid_t pid, bool alone, struct load_count *c)
+{
+	struct proc_stat stat;
+
+	if (proc_stat_at(root->proc, pid, &stat) < 0)
+		return;
+	count_thread(c, pid, &stat);
+	/* 0: it is being reaped. */
+	c->threads += alone ? 1 : max_u64(stat.threads, 1);
+	if (!alone && stat.threads > 1)
+		count_other_threads(root, pid, c);
+}
+
+static int compare(const void *a, const void *b)
+{
+	const pid_t *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+/* A process whose threads are in several cgroups (v1), or that moved during the walk, is in
+ * several lists. */
+static void count_all(const struct root *root, const struct pids *p, struct load_count *c)
+{
+	qsort(p->all, p->n, sizeof(*p->all), compare);
+	for (size_t i = 0; i < p->n && c->looked_at < LOAD_TASKS_MAX; i++)
+		if (i == 0 || p->all[i] != p->all[i - 1])
+			count_one(root, p->all[i], p->threads, c);
+}
+
+int load_count_tasks(
+	const struct load_config *config, const struct load_place *place, struct load_count *ret)
+{
+	struct pids pids = { .place = place };
+	struct load_count count = { 0 };
+	int r = place->cgroup ? find_in_cgroup(config, &pids) : find_in_pid_ns(config, &pids);
+
+	if (r == 0 && pids.n > 0)
+		count_all(config->root, &pids, &count);
+	free(pids.all);
+	if (r < 0)
+		return r;
+	count.looked_at += (unsigned)pids.directories;
+	*ret = count;
+	return 0;
+}

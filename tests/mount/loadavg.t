@@ -1,0 +1,166 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# The load of containers: who is counted, when it shows, what survives a worker, and what it costs
+# where nobody asks.
+source "$(dirname "$0")/lib.sh"
+plan 32
+
+SHAPE='^[0-9]+\.[0-9][0-9] [0-9]+\.[0-9][0-9] [0-9]+\.[0-9][0-9] [0-9]+/[0-9]+ [0-9]+$'
+
+loadavg() { in_container "$1" cat /proc/loadavg; } # CONTAINER
+field() { awk -v f="$1" '{ gsub("/", " "); print $f }'; }
+first_average_of() { loadavg "$1" | field 1; }
+above() { awk -v a="$1" -v b="$2" 'BEGIN { exit !(a > b) }'; }
+rises_above() { above "$(first_average_of "$1")" "$2"; }
+falls_below() { above "$2" "$(first_average_of "$1")"; }
+
+within_15_s() { # COMMAND...
+	local end=$((SECONDS + 15))
+
+	until "$@"; do
+		[ $SECONDS -lt $end ] || return 1
+		sleep 0.3
+	done
+}
+
+burners() { # COUNT CONTAINER SUBGROUP: and waits until they run
+	local i before=${#background[@]}
+
+	for ((i = 0; i < $1; i++)); do
+		in_subgroup "$2" "$3" "$POKE" burn 600 &
+		background+=($!)
+	done
+	for ((i = before; i < before + $1; i++)); do
+		wait_until 10 is_poke "${background[i]}" || diag "a burner does not start"
+	done
+}
+
+is_poke() { [ "$(cat "/proc/$(last_descendant "$1")/comm" 2>/dev/null)" = poke ]; }
+
+# What the worker's threads have used, in ticks, and how often the sampler's has woken.
+worker_usage() {
+	local worker
+
+	worker=$(worker_pid)
+	awk '{ sub(/.*\) /, ""); print $12 + $13 }' "/proc/$worker/stat"
+	for thread in "/proc/$worker/task/"*; do
+		[ "$(cat "$thread/comm")" != lxcfs-load ] || awk '/ctxt_switches/ { print $2 }' "$thread/status"
+	done
+}
+
+# ---- nobody asks
+start_daemon
+new_container c
+new_container other
+in_container c cat /proc/meminfo >/dev/null
+sleep 2
+usage=$(worker_usage)
+is "$(wc -l <<<"$usage")" 3 "the sampler is a thread"
+sleep 11
+is "$(worker_usage)" "$usage" "where nobody reads, it sleeps, and the daemon uses no CPU"
+
+# ---- an idle one
+matches "$(loadavg c)" "$SHAPE" "the kernel's format"
+is "$(loadavg c | cut -d' ' -f1-3)" "0.00 0.00 0.00" "an idle container has no load"
+is "$(loadavg c | field 4)" 1 "but one that runs: the reader"
+between "$(loadavg c | field 5)" 2 4 "threads are its own"
+
+# ---- a change
+burners 2 c ""
+ok "a change shows within 15 s" within_15_s rises_above c 0.15
+between "$(loadavg c | field 4)" 2 4 "the fourth field tells those that run" # the test's own reads may, too
+between "$(in_container c awk '$1 == "procs_running" { print $2 }' /proc/stat)" 2 4 "so does procs_running"
+is "$(in_container c awk '$1 == "procs_blocked" { print $2 }' /proc/stat)" 0 "none is blocked"
+is "$(loadavg other | cut -d' ' -f1-3)" "0.00 0.00 0.00" "another container has nothing of it"
+end_background
+highest=$(first_average_of c)
+ok "and an end does" within_15_s falls_below c "$highest"
+
+# ---- who is counted, from the first read on
+new_container deep
+CG_NO_ENABLE=1 make_cgroup deep/1/2/3/4/5/6
+burners 1 deep 1/2/3/4/5/6
+is "$(loadavg deep | cut -d' ' -f1-3)" "1.00 1.00 1.00" "the first sample is all three averages; a task at depth 6 counts"
+end_background
+new_container many
+in_container many "$POKE" threads 3 600 &
+background+=($!)
+threads_run() { [ "$(ls "/proc/$(last_descendant "$1")/task" 2>/dev/null | wc -l)" = 4 ]; }
+wait_until 10 threads_run "${background[-1]}"
+is "$(loadavg many | cut -d' ' -f1)" "3.00" "threads count one by one"
+between "$(loadavg many | field 5)" 5 10 "in the fourth field, too"
+end_background
+new_container blocked
+in_container blocked "$POKE" blocked 600 &
+background+=($!)
+# The child of vfork(2) sleeps; it is the parent that is in state D.
+is_blocked() { grep -q '^State:.*D' "/proc/$(awk '/^PPid:/ { print $2 }' "/proc/$(last_descendant "$1")/status")/status"; }
+wait_until 10 is_blocked "${background[-1]}"
+is "$(loadavg blocked | cut -d' ' -f1)" "1.00" "a task in state D counts"
+is "$(in_container blocked awk '$1 == "procs_blocked" { print $2 }' /proc/stat)" 1 "procs_blocked tells it"
+end_background
+
+# ---- the newest pid
+new_container pid
+words=$(in_container pid sh -c 'echo $$; exec cat /proc/loadavg')
+is "$(sed -n 2p <<<"$words" | field 6)" "$(head -n 1 <<<"$words")" "the last field is the newest pid, in the container's numbering"
+between "$(head -n 1 <<<"$words")" 2 20 "which is not the machine's"
+in_container pid sh -c 'echo $$ >"$1"; exec sleep 600' - "$WORK/newest" &
+background+=($!)
+newest_is() { [ "$(loadavg "$1" | field 6)" = "$2" ]; }
+wait_until 10 test -s "$WORK/newest"
+ok "a newer one shows within 15 s" within_15_s newest_is pid "$(cat "$WORK/newest")"
+end_background
+make_cgroup initless
+words=$(
+	join_cgroup initless
+	exec sh -c 'echo $$; exec cat "$1"' - "$MNT/proc/loadavg"
+)
+is "$(sed -n 2p <<<"$words" | field 6)" "$(head -n 1 <<<"$words")" "without an init of its own it is the machine's number"
+is "$(sed -n 2p <<<"$words" | field 5)" 1 "and the reader the only thread"
+
+# ---- the root of every hierarchy, but a pid namespace of its own
+at_root() {
+	local root
+
+	for root in "${CG_ROOTS[@]}"; do
+		echo "$BASHPID" >"$root/cgroup.procs" || return
+	done
+	exec "$@"
+}
+words=$(at_root unshare -p -f -m --mount-proc --kill-child=KILL \
+	sh -c 'sh -c "echo \$\$; exec cat \"\$1\"" - "$1"; true' - "$MNT/proc/loadavg")
+is "$(sed -n 2p <<<"$words" | field 6)" "$(head -n 1 <<<"$words")" "at the root of every hierarchy the pid follows init"
+between "$(head -n 1 <<<"$words")" 2 9 "which is in a pid namespace of its own"
+now=$(field 5 </proc/loadavg)
+between "$(sed -n 2p <<<"$words" | field 5)" $((now - 20)) $((now + 20)) "and the rest is the kernel's"
+
+# ---- another worker
+new_container kept
+burners 2 kept ""
+is "$(loadavg kept | cut -d' ' -f1-3)" "2.00 2.00 2.00" "two run"
+end_background
+worker=$(worker_pid)
+kill -KILL "$worker"
+new_worker() { [ "$(worker_pid)" != 0 ] && [ "$(worker_pid)" != "$worker" ]; }
+wait_until 10 new_worker
+sleep 11
+after=$(loadavg kept)
+between "$(field 3 <<<"$after")" 1.94 1.99 "after kill -9 of the worker the averages go on"
+between "$(field 1 <<<"$after")" 1.40 1.75 "without anybody reading" # two to four steps
+
+# ---- a cgroup that is made again
+remove_container kept
+new_container kept
+is "$(loadavg kept | cut -d' ' -f1-3)" "0.00 0.00 0.00" "a cgroup made again is another container"
+stop_daemon
+
+# ---- the kernel's own
+remove_container c
+start_daemon --disable-loadavg
+new_container c
+same_as_host() { [ "$(loadavg c | cut -d' ' -f1-3)" = "$(cut -d' ' -f1-3 /proc/loadavg)" ]; }
+ok "--disable-loadavg passes the kernel's file through" wait_until 5 same_as_host
+is "$(in_container c awk '/^procs_(running|blocked)/ { print $2 }' /proc/stat | paste -sd' ')" "1 0" "then procs_running is 1, procs_blocked 0"
+is "$(worker_usage | wc -l)" 1 "and nothing samples"

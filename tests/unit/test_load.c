@@ -1,0 +1,506 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The load sampler (SPEC 10) on a made-up machine: what is counted, how it becomes averages, who is
+ * sampled. Passes are made by hand, without the thread.
+ */
+#include "../../src/container/load_private.h"
+#include "../../src/container/private.h"
+
+#include <pthread.h>
+#include <string.h>
+
+#include "account.h"
+#include "cgroup_machine.h"
+#include "cleanup.h"
+#include "slab.h"
+
+/* --- averages ------------------------------------------------------------------------------- */
+
+START_TEST(averages_go_the_kernels_way_step_by_step)
+{
+	/* calc_load() with EXP_1, EXP_5 and EXP_15 worked by hand: the first is
+	 * (0 × 1884 + 2048 × 164 + 2047) ÷ 2048. */
+	static const uint64_t rising[][LOAD_SPANS] = { { 164, 34, 11 }, { 315, 68, 22 },
+		{ 454, 101, 33 } };
+	uint64_t averages[LOAD_SPANS] = { 0 };
+
+	for (size_t i = 0; i < countof(rising); i++) {
+		load_decay(averages, 1, 1);
+		ck_assert_mem_eq(averages, rising[i], sizeof(averages));
+	}
+	/* After a minute of one task: 0.63 0.18 0.06. */
+	for (size_t i = countof(rising); i < 12; i++)
+		load_decay(averages, 1, 1);
+	ck_assert_uint_eq(averages[LOAD_1], 1299);
+	ck_assert_uint_eq(averages[LOAD_5], 378);
+	ck_assert_uint_eq(averages[LOAD_15], 132);
+}
+END_TEST
+
+START_TEST(averages_reach_what_they_rise_to_and_zero)
+{
+	uint64_t averages[LOAD_SPANS] = { 0 };
+
+	for (unsigned i = 0; i < 1000; i++)
+		load_decay(averages, 3, 1);
+	for (unsigned i = 0; i < LOAD_SPANS; i++)
+		ck_assert_uint_eq(averages[i], 3 * LOAD_ONE);
+	for (unsigned i = 0; i < 2000; i++)
+		load_decay(averages, 0, 1);
+	for (unsigned i = 0; i < LOAD_SPANS; i++)
+		ck_assert_uint_eq(averages[i], 0);
+}
+END_TEST
+
+START_TEST(a_late_sample_decays_by_the_time_that_went_by)
+{
+	uint64_t steps[LOAD_SPANS] = { 4 * LOAD_ONE, 4 * LOAD_ONE, 4 * LOAD_ONE };
+	uint64_t late[LOAD_SPANS] = { 4 * LOAD_ONE, 4 * LOAD_ONE, 4 * LOAD_ONE };
+
+	for (unsigned i = 0; i < 60; i++)
+		load_decay(steps, 0, 1);
+	/* Five minutes at once; the kernel's fixed_power_int() rounds otherwise than sixty steps
+	 * do: e^-1 × 4 is 1.47, sixty steps make it 1.46. */
+	load_decay(late, 0, 60);
+	ck_assert_uint_eq(late[LOAD_1], 56);
+	ck_assert_uint_eq(late[LOAD_5], 3024);
+	ck_assert_uint_eq(late[LOAD_15], 5920);
+	for (unsigned i = 0; i < LOAD_SPANS; i++)
+		ck_assert_uint_le(late[i] - steps[i], 48);
+	load_decay(late, 2, UINT64_MAX / 2);
+	for (unsigned i = 0; i < LOAD_SPANS; i++)
+		ck_assert_uint_eq(late[i], 2 * LOAD_ONE);
+	load_decay(late, 7, 0);
+	for (unsigned i = 0; i < LOAD_SPANS; i++)
+		ck_assert_uint_eq(late[i], 2 * LOAD_ONE);
+}
+END_TEST
+
+START_TEST(the_first_count_is_all_three_averages)
+{
+	const struct load_count count = { .running = 2, .blocked = 3, .threads = 9 };
+	const struct load_count none = { .threads = 8 };
+	struct load_state state = { 0 };
+
+	load_advance(&state, &count, 1000);
+	for (unsigned i = 0; i < LOAD_SPANS; i++)
+		ck_assert_uint_eq(state.values.averages[i], 5 * LOAD_ONE);
+	ck_assert_uint_eq(state.values.running, 2);
+	ck_assert_uint_eq(state.values.blocked, 3);
+	ck_assert_uint_eq(state.values.threads, 9);
+	load_advance(&state, &none, 1001);
+	ck_assert_uint_eq(state.values.averages[LOAD_1], 5 * 1884);
+	ck_assert_uint_eq(state.values.averages[LOAD_15], 5 * 2037);
+	ck_assert_uint_eq(state.values.running, 0);
+	ck_assert_uint_eq(state.values.threads, 8);
+	/* What was asked earlier and is answered later takes nothing back. */
+	load_advance(&state, &count, 1001);
+	ck_assert_uint_eq(state.values.averages[LOAD_1], 5 * 1884);
+}
+END_TEST
+
+/* --- one task ------------------------------------------------------------------------------- */
+
+#define NUMBERS " 1 2 3 0 -1 4194304 1 2 3 4 5 6 7 8 20 0 "
+
+START_TEST(stat_is_read_behind_whatever_the_name_is)
+{
+	static const struct {
+		const char *text;
+		char state;
+		uint64_t threads, start;
+	} cases[] = {
+		{ "10 (cat) R" NUMBERS "1 0 4711 99 98\n", 'R', 1, 4711 },
+		{ "10 (a) R 1 (b) S" NUMBERS "2 0 5 9\n", 'S', 2, 5 },
+		{ "10 () D) D" NUMBERS "3 0 6 9\n", 'D', 3, 6 },
+		{ "10 (:-) (:-) S) (x) I" NUMBERS "4 0 7 9\n", 'I', 4, 7 },
+		{ "10 ()))) R 2 3) Z" NUMBERS "1 0 8 9\n", 'Z', 1, 8 },
+		{ "10 (\\n) T" NUMBERS "1 0 9 0", 'T', 1, 9 },
+	};
+	struct proc_stat stat;
+
+	for (size_t i = 0; i < countof(cases); i++) {
+		ck_assert_int_eq(proc_parse_stat(slice_str(cases[i].text), &stat), 0);
+		ck_assert_int_eq(stat.state, cases[i].state);
+		ck_assert_uint_eq(stat.threads, cases[i].threads);
+		ck_assert_uint_eq(stat.start, cases[i].start);
+		ck_assert_uint_eq(stat.flags, 4194304);
+	}
+	ck_assert_int_lt(proc_parse_stat(slice_str(""), &stat), 0);
+	ck_assert_int_lt(proc_parse_stat(slice_str("10 (cat"), &stat), 0);
+	ck_assert_int_lt(proc_parse_stat(slice_str("10 (cat)"), &stat), 0);
+	ck_assert_int_lt(proc_parse_stat(slice_str("10 (cat) R" NUMBERS "1 0"), &stat), 0);
+	ck_assert_int_lt(proc_parse_stat(slice_str("10 (cat) R" NUMBERS "x 0 1 2"), &stat), 0);
+}
+END_TEST
+
+/* --- a machine with one hierarchy, and containers without an init of their own -----------------
+ */
+
+#define ACCOUNTS 16u
+#define PAGES 64u
+
+static uint8_t pages[PAGES][SLAB_PAGE];
+
+static struct {
+	struct machine machine;
+	struct account_entry entries[ACCOUNTS];
+	uint32_t links[PAGES];
+	struct slab *slab;
+	struct account_store *accounts;
+	struct load_config config;
+	struct load *load;
+} c;
+
+#define CGROUP "sys/fs/cgroup/"
+
+static void start_worker(void)
+{
+	ck_assert_int_eq(slab_new(pages, c.links, PAGES, &c.slab), 0);
+	ck_assert_int_eq(account_store_new(c.entries, ACCOUNTS, c.slab, &c.accounts), 0);
+	c.config = (struct load_config){
+		.root = &c.machine.root, .layout = c.machine.layout, .accounts = c.accounts
+	};
+	ck_assert_int_eq(load_new(&c.config, &c.load), 0);
+}
+
+static void end_worker(void)
+{
+	load_free(c.load);
+	account_store_free(c.accounts);
+	slab_free(c.slab);
+}
+
+static void setup(void)
+{
+	memset(&c, 0, sizeof(c));
+	made_machine("30 20 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n");
+	made_directory(CGROUP "a");
+	made_directory(CGROUP "b");
+	c.machine = machine_open_at(made_path, 16);
+	start_worker();
+}
+
+static void teardown(void)
+{
+	end_worker();
+	machine_close(&c.machine);
+	made_remove();
+}
+
+/* A task directory's stat: `where` is "10" or "10/task/11". */
+static void task(const char *where, char state, unsigned threads, unsigned start)
+{
+	char path[64], text[256];
+
+	snprintf(path, sizeof(path), "proc/%s", where);
+	made_directory(path);
+	snprintf(path, sizeof(path), "proc/%s/stat", where);
+	snprintf(text, sizeof(text), "%s (a) %c" NUMBERS "%u 0 %u 0\n", where, state, threads,
+		start);
+	made_file(path, text);
+}
+
+static struct subject subject_of(struct cgroup_set *s)
+{
+	struct subject subject = { .cgroups = s };
+	dev_t dev;
+	ino_t ino;
+
+	ck_assert(cgroup_set_identity(s, &dev, &ino));
+	subject.account.cgroup_dev = dev;
+	subject.account.cgroup_ino = ino;
+	return subject;
+}
+
+static int get(const char *path, struct load_values *ret)
+{
+	struct cgroup_set *s = set_at(&c.machine, path);
+	const struct subject subject = subject_of(s);
+	int r = load_get(c.load, &subject, ret);
+
+	cgroup_set_free(s);
+	return r;
+}
+
+static struct load_values values_of(const char *path)
+{
+	struct load_values v;
+
+	ck_assert_int_eq(get(path, &v), 0);
+	return v;
+}
+
+START_TEST(tasks_in_state_r_or_d_count_at_any_depth)
+{
+	struct load_values v;
+
+	made_file(CGROUP "a/cgroup.procs", "10\n11\n");
+	made_directory(CGROUP "a/1");
+	made_directory(CGROUP "a/.2");
+	made_directory(CGROUP "a/1/2");
+	made_directory(CGROUP "a/1/2/3");
+	made_directory(CGROUP "a/1/2/3/4");
+	made_directory(CGROUP "a/1/2/3/4/5");
+	made_directory(CGROUP "a/1/2/3/4/5/6");
+	made_file(CGROUP "a/.2/cgroup.procs", "12\n");
+	made_file(CGROUP "a/1/2/3/4/5/6/cgroup.procs", "13\n");
+	made_file(CGROUP "b/cgroup.procs", "14\n");
+	task("10", 'S', 1, 100);
+	task("11", 'R', 1, 101);
+	task("12", 'D', 1, 103);
+	task("13", 'R', 1, 102);
+	task("14", 'R', 1, 200);
+	v = values_of("/a");
+	ck_assert_uint_eq(v.running, 2);
+	ck_assert_uint_eq(v.blocked, 1);
+	ck_assert_uint_eq(v.threads, 4);
+	ck_assert_uint_eq(v.newest, 12);
+	for (unsigned i = 0; i < LOAD_SPANS; i++)
+		ck_assert_uint_eq(v.averages[i], 3 * LOAD_ONE);
+}
+END_TEST
+
+START_TEST(threads_count_one_by_one)
+{
+	struct load_values v;
+
+	made_file(CGROUP "a/cgroup.procs", "10\n");
+	task("10", 'S', 4, 100);
+	made_directory("proc/10/task");
+	task("10/task/10", 'R', 4, 100); /* the first was looked at already */
+	task("10/task/11", 'R', 4, 100);
+	task("10/task/12", 'D', 4, 300);
+	task("10/task/13", 'S', 4, 200);
+	v = values_of("/a");
+	ck_assert_uint_eq(v.running, 1);
+	ck_assert_uint_eq(v.blocked, 1);
+	ck_assert_uint_eq(v.threads, 4);
+	ck_assert_uint_eq(v.newest, 12);
+}
+END_TEST
+
+START_TEST(who_is_in_two_lists_counts_once_and_who_is_gone_not_at_all)
+{
+	struct load_values v;
+
+	made_file(CGROUP "a/cgroup.procs", "12\n10\n0\n10\n11\n99\n");
+	made_directory(CGROUP "a/x");
+	made_file(CGROUP "a/x/cgroup.procs", "10\n");
+	task("10", 'R', 1, 100);
+	task("11", 'R', 1, 100);
+	task("12", 'R', 1, 100);
+	v = values_of("/a");
+	ck_assert_uint_eq(v.running, 3);
+	ck_assert_uint_eq(v.threads, 3);
+	ck_assert_uint_eq(v.newest, 12); /* of one tick the highest */
+}
+END_TEST
+
+START_TEST(a_long_list_is_read_to_its_end)
+{
+	char list[5 * 1000 + 1], *end = list;
+
+	for (unsigned i = 1000; i < 2000; i++)
+		end += sprintf(end, "%u\n", i);
+	made_file(CGROUP "a/cgroup.procs", list);
+	task("1000", 'R', 1, 1);
+	task("1819", 'R', 1, 1); /* cut by the end of the first 4096 bytes */
+	task("1999", 'R', 1, 1);
+	ck_assert_uint_eq(values_of("/a").running, 3);
+}
+END_TEST
+
+START_TEST(one_sample_serves_a_period_of_reads)
+{
+	made_file(CGROUP "a/cgroup.procs", "10\n");
+	task("10", 'R', 1, 100);
+	ck_assert_uint_eq(values_of("/a").running, 1);
+	made_file("proc/10/stat", "");
+	ck_assert_uint_eq(values_of("/a").running, 1);
+	ck_assert_uint_eq(load_sampled(c.load), 1);
+}
+END_TEST
+
+/* A pass `periods` after the one that runs now. */
+static void pass(unsigned periods)
+{
+	load_pass(c.load, clock_monotonic_ns() + periods * LOAD_PERIOD_NS);
+}
+
+START_TEST(later_samples_decay_and_idle_ones_look_at_no_task)
+{
+	struct load_values v;
+
+	made_file(CGROUP "a/cgroup.procs", "10\n");
+	made_file(CGROUP "a/cpu.stat", "usage_usec 5\nuser_usec 3\n");
+	task("10", 'R', 1, 100);
+	ck_assert_uint_eq(values_of("/a").averages[LOAD_1], LOAD_ONE);
+	made_file("proc/10/stat", "10 (a) S" NUMBERS "1 0 100 0\n");
+	pass(1);
+	v = values_of("/a");
+	ck_assert_uint_eq(v.running, 0);
+	ck_assert_uint_eq(v.averages[LOAD_1], 1884);
+	/* Nobody has run since, so nobody can be running: this is not even read. */
+	made_file("proc/10/stat", "10 (a) R" NUMBERS "1 0 100 0\n");
+	pass(2);
+	v = values_of("/a");
+	ck_assert_uint_eq(v.running, 0);
+	ck_assert_uint_eq(v.averages[LOAD_1], 1884 * 1884 / 2048);
+	made_file(CGROUP "a/cpu.stat", "usage_usec 6\nuser_usec 3\n");
+	pass(3);
+	ck_assert_uint_eq(values_of("/a").running, 1);
+}
+END_TEST
+
+START_TEST(averages_go_on_in_another_worker_without_a_read)
+{
+	made_file(CGROUP "a/cgroup.procs", "10\n");
+	task("10", 'R', 1, 100);
+	ck_assert_uint_eq(values_of("/a").averages[LOAD_1], LOAD_ONE);
+	end_worker();
+	made_file(CGROUP "a/cgroup.procs", "");
+	start_worker();
+	ck_assert_uint_eq(load_sampled(c.load), 1);
+	pass(1);
+	ck_assert_uint_eq(values_of("/a").averages[LOAD_1], 1884);
+	ck_assert_uint_eq(values_of("/a").running, 0);
+}
+END_TEST
+
+START_TEST(a_cgroup_that_was_made_anew_is_another)
+{
+	struct cgroup_set *s = set_at(&c.machine, "/a");
+	const struct subject old = subject_of(s);
+	struct load_values v;
+
+	made_file(CGROUP "a/cgroup.procs", "10\n");
+	task("10", 'R', 1, 100);
+	ck_assert_int_eq(load_get(c.load, &old, &v), 0);
+	made_move(CGROUP "a", CGROUP "c");
+	made_directory(CGROUP "a");
+	made_file(CGROUP "a/cgroup.procs", "");
+	pass(1); /* finds it gone */
+	ck_assert_uint_eq(values_of("/a").running, 0);
+	pass(2); /* takes it off */
+	ck_assert_uint_eq(load_sampled(c.load), 1);
+	cgroup_set_free(s);
+}
+END_TEST
+
+START_TEST(a_cgroup_that_is_gone_is_told)
+{
+	struct cgroup_set *s = set_at(&c.machine, "/b");
+	const struct subject subject = subject_of(s);
+	struct load_values v;
+
+	made_move(CGROUP "b", CGROUP "gone");
+	ck_assert_int_eq(load_get(c.load, &subject, &v), -ENODEV);
+	ck_assert_int_eq(load_get(c.load, &subject, &v), -ENODEV);
+	cgroup_set_free(s);
+}
+END_TEST
+
+START_TEST(the_least_recently_read_leave_above_ten_thousand_tasks)
+{
+	char list[8 * 6000 + 1], *end = list, name[16];
+
+	task("1", 'S', 1, 1);
+	for (unsigned i = 1; i <= 5100; i++) {
+		end += sprintf(end, "%u\n", i);
+		snprintf(name, sizeof(name), "%u", i);
+		ck_assert(i == 1 || symlinkat("1", c.machine.root.proc, name) == 0);
+	}
+	made_file(CGROUP "a/cgroup.procs", list);
+	made_file(CGROUP "b/cgroup.procs", list);
+	ck_assert_uint_eq(values_of("/a").threads, 5100);
+	ck_assert_uint_eq(values_of("/b").threads, 5100);
+	values_of("/a");
+	ck_assert_uint_eq(load_sampled(c.load), 2);
+	pass(0);
+	ck_assert_uint_eq(load_sampled(c.load), 1);
+	/* /a stayed: nothing has to be found for it. It goes on where it was when it comes back. */
+	made_move(CGROUP "b/cgroup.procs", CGROUP "b/away");
+	ck_assert_uint_eq(values_of("/b").threads, 5100);
+}
+END_TEST
+
+#define READERS 4
+#define READS 300
+
+/* NULL when all reads went well. */
+static void *read_often(void *data)
+{
+	const struct subject *subjects = data;
+	struct load_values v;
+
+	for (unsigned i = 0; i < READS; i++) {
+		if (load_get(c.load, &subjects[i % 2], &v) < 0 || v.threads != 1)
+			return data;
+	}
+	return NULL;
+}
+
+START_TEST(readers_and_passes_do_not_get_in_each_others_way)
+{
+	struct cgroup_set *sets[] = { set_at(&c.machine, "/a"), set_at(&c.machine, "/b") };
+	struct subject subjects[] = { subject_of(sets[0]), subject_of(sets[1]) };
+	pthread_t readers[READERS];
+	void *wrong;
+
+	made_file(CGROUP "a/cgroup.procs", "10\n");
+	made_file(CGROUP "b/cgroup.procs", "10\n");
+	task("10", 'R', 1, 100);
+	for (unsigned i = 0; i < READERS; i++)
+		ck_assert_int_eq(pthread_create(&readers[i], NULL, read_often, subjects), 0);
+	/* Every now and then a day goes by, and all have to come back. */
+	for (unsigned i = 1; i < 100; i++)
+		pass(i % 10 ? i : 18000);
+	for (unsigned i = 0; i < READERS; i++) {
+		pthread_join(readers[i], &wrong);
+		ck_assert_ptr_null(wrong);
+	}
+	cgroup_set_free(sets[0]);
+	cgroup_set_free(sets[1]);
+}
+END_TEST
+
+START_TEST(who_is_not_read_for_a_day_leaves)
+{
+	values_of("/a");
+	pass(17279); /* 24 h less 5 s */
+	ck_assert_uint_eq(load_sampled(c.load), 1);
+	pass(17281);
+	ck_assert_uint_eq(load_sampled(c.load), 0);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("load");
+	TCase *t = tcase_create("decay");
+
+	tcase_add_test(t, averages_go_the_kernels_way_step_by_step);
+	tcase_add_test(t, averages_reach_what_they_rise_to_and_zero);
+	tcase_add_test(t, a_late_sample_decays_by_the_time_that_went_by);
+	tcase_add_test(t, the_first_count_is_all_three_averages);
+	tcase_add_test(t, stat_is_read_behind_whatever_the_name_is);
+	suite_add_tcase(s, t);
+	t = tcase_create("sampler");
+	tcase_set_timeout(t, 60);
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_test(t, tasks_in_state_r_or_d_count_at_any_depth);
+	tcase_add_test(t, threads_count_one_by_one);
+	tcase_add_test(t, who_is_in_two_lists_counts_once_and_who_is_gone_not_at_all);
+	tcase_add_test(t, a_long_list_is_read_to_its_end);
+	tcase_add_test(t, one_sample_serves_a_period_of_reads);
+	tcase_add_test(t, later_samples_decay_and_idle_ones_look_at_no_task);
+	tcase_add_test(t, averages_go_on_in_another_worker_without_a_read);
+	tcase_add_test(t, a_cgroup_that_was_made_anew_is_another);
+	tcase_add_test(t, a_cgroup_that_is_gone_is_told);
+	tcase_add_test(t, the_least_recently_read_leave_above_ten_thousand_tasks);
+	tcase_add_test(t, readers_and_passes_do_not_get_in_each_others_way);
+	tcase_add_test(t, who_is_not_read_for_a_day_leaves);
+	suite_add_tcase(s, t);
+	return unit_run(s);
+}
