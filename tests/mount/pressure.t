@@ -11,7 +11,7 @@ if [ ! -d /proc/pressure ]; then
 	is "$(ls "$MNT/proc" | grep pressure)" "" "nor in the listing"
 	exit 0
 fi
-plan 62
+plan 65
 
 FILES=$(cd / && echo proc/pressure/*)
 CPU=proc/pressure/cpu
@@ -39,6 +39,7 @@ arm() {
 	armed=$!
 	background+=($armed)
 	wait_until 10 grep -q . "$1" || diag "not armed: $(cat "$1")"
+	sleep 0.3 # until it sleeps in poll(2)
 }
 
 ended() { [ "$(wc -l <"$1")" -gt "$2" ]; }
@@ -154,12 +155,21 @@ between "$(sed -n 4p "$WORK/events" | cut -d' ' -f1)" 500 60000 "each event once
 end_background
 ok "whoever is killed while polling leaves nothing" wait_until 5 holds 0
 
+# The kernel's own file tells an event here: it counts the stalls from before.
+arm "$WORK/old" a "some 2000000 2000000" 1 $((6000 * (1 + SLOW / 4)))
+sleep 1
+stall a 0.2
+ok "stalls from before a trigger was armed are no event" wait_until 30 ended "$WORK/old" 1
+is "$(tail -n 1 "$WORK/old" | cut -d' ' -f2-)" timeout "with however little after it"
+end_background
+
 # ---- a worker dies
-arm "$WORK/never" a "$NEVER" 2 $((4000 * (1 + SLOW / 4)))
+arm "$WORK/never" a "$NEVER" 2 $((6000 * (1 + SLOW / 4)))
 arm "$WORK/events" a "$SOME" 3 60000
 kill -KILL "$(worker_pid)"
 ok "kill -9 of the worker: whoever polls is woken" wait_until 10 ended "$WORK/never" 1
 is "$(sed -n 2p "$WORK/never" | cut -d' ' -f2-)" PRI "as by an event, for one may have been missed"
+between "$(sed -n 2p "$WORK/never" | cut -d' ' -f1)" 0 $((4500 * (1 + SLOW / 4))) "and not because its time was over"
 ok "the new worker has armed all again" wait_until 10 holds 2
 ok "and tells nothing more" wait_until 30 ended "$WORK/never" 2
 is "$(sed -n 3p "$WORK/never" | cut -d' ' -f2-)" timeout "but time goes by"
