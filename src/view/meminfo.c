@@ -157,7 +157,8 @@ static void compute_usage(const struct cgroup_memory_stat *c, struct meminfo *m)
 	m->shmem = kb(c->shmem);
 	m->slab_reclaimable = kb(c->slab_reclaimable);
 	m->slab_unreclaimable = kb(c->slab_unreclaimable);
-	m->slab = kb(sat_add(c->slab_reclaimable, c->slab_unreclaimable));
+	/* Of what is printed: the kernel's three lines always add up. */
+	m->slab = sat_add(m->slab_reclaimable, m->slab_unreclaimable);
 	m->kernel_stack = kb(c->kernel_stack);
 	m->page_tables = kb(c->pagetables);
 	m->sec_page_tables = kb(c->sec_pagetables);

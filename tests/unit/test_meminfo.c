@@ -79,6 +79,23 @@ START_TEST(sums_of_huge_counters_saturate)
 }
 END_TEST
 
+START_TEST(the_two_slabs_make_slab_however_they_are_rounded)
+{
+	struct bench b;
+
+	bench_init(&b,
+		"Slab:                  1 kB\n"
+		"SReclaimable:          1 kB\n"
+		"SUnreclaim:            1 kB\n");
+	b.sources.memory.stat.slab_reclaimable = 3 * 1024 + 700;
+	b.sources.memory.stat.slab_unreclaimable = 5 * 1024 + 700;
+	assert_prints(&b,
+		"Slab:                  8 kB\n"
+		"SReclaimable:          3 kB\n"
+		"SUnreclaim:            5 kB\n");
+}
+END_TEST
+
 START_TEST(no_counter_is_above_the_total_but_the_named_ones)
 {
 	struct bench b;
@@ -258,6 +275,7 @@ int main(void)
 	TCase *c = tcase_create("meminfo"), *audit = tcase_create("audit");
 
 	tcase_add_test(c, sums_of_huge_counters_saturate);
+	tcase_add_test(c, the_two_slabs_make_slab_however_they_are_rounded);
 	tcase_add_test(c, no_counter_is_above_the_total_but_the_named_ones);
 	tcase_add_test(c, free_is_no_more_than_the_host_has_to_give);
 	tcase_add_test(c, numbers_end_where_the_kernels_do_however_wide_the_hosts_are);
