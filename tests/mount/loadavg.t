@@ -4,7 +4,7 @@
 # The load of containers: who is counted, when it shows, what survives a worker, and what it costs
 # where nobody asks.
 source "$(dirname "$0")/lib.sh"
-plan 32
+plan 34
 
 SHAPE='^[0-9]+\.[0-9][0-9] [0-9]+\.[0-9][0-9] [0-9]+\.[0-9][0-9] [0-9]+/[0-9]+ [0-9]+$'
 
@@ -100,6 +100,22 @@ wait_until 10 is_blocked "${background[-1]}"
 is "$(loadavg blocked | cut -d' ' -f1)" "1.00" "a task in state D counts"
 is "$(in_container blocked awk '$1 == "procs_blocked" { print $2 }' /proc/stat)" 1 "procs_blocked tells it"
 end_background
+
+# ---- threaded cgroups: a domain tells its processes, such a cgroup itself threads alone
+if [ -n "${CG_V1[cpuacct]-}" ]; then
+	skip 2 "cgroup v1 has none"
+else
+	CG_NO_ENABLE=1 make_cgroup threaded/part
+	echo threaded >"$CG_V2/$CG_PARENT/threaded/part/cgroup.type"
+	in_part() { join_cgroup threaded/part && exec "$@"; }
+	run_in_background in_part "$POKE" threads 2 600
+	wait_until 10 test -e "/proc/$!/task" && sleep 1
+	words=$(join_cgroup threaded && exec cat "$MNT/proc/loadavg")
+	is "$(cut -d' ' -f1,4 <<<"$words")" "2.00 2/4" "a domain counts the threads of threaded cgroups once"
+	words=$(in_part cat "$MNT/proc/loadavg")
+	is "$(cut -d' ' -f1,4 <<<"$words")" "2.00 2/4" "a threaded cgroup counts its own"
+	end_background
+fi
 
 # ---- the newest pid
 new_container pid
