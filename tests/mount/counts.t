@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 # What a warm open, read to the end, close costs the worker besides its talk with FUSE: at most 8
-# system calls, none of which opens, clones or connects anything.
+# system calls (9 for memory on v2, where each level tells its own limits, those of swap apart), none
+# of which opens, clones or connects anything.
 source "$(dirname "$0")/lib.sh"
 FILES="proc/meminfo proc/cpuinfo proc/stat proc/uptime proc/swaps proc/diskstats proc/loadavg $CPU_DIR/online"
 plan $((3 * $(wc -w <<<"$FILES")))
@@ -11,6 +12,9 @@ CYCLES=300
 [ "$SLOW" -eq 1 ] || CYCLES=60
 # What threads do because a request takes long: on a slow machine under strace each one does.
 by_time='^[0-9]* *\(futex\|clock_nanosleep\|poll\|restart_syscall\|epoll_wait\)('
+
+# Once a second, however many cycles that is, init's cgroups are looked at again.
+recheck='"[0-9]*/\(cgroup\|stat\)"\|</proc/[0-9]*/\(cgroup\|stat\)>'
 
 # Everything the worker does while the container reads, without what concerns /dev/fuse.
 trace() { # FILE
@@ -28,7 +32,7 @@ trace() { # FILE
 	wait $tracer 2>/dev/null
 	# A call that was interrupted is told of twice. The clock is a system call only where the
 	# machine's cannot be read from user space, as on an emulated one.
-	grep -av -e 'resumed>' -e '/dev/fuse' -e ' +++ ' -e ' --- ' -e ' clock_gettime(' "$WORK/trace" |
+	grep -av -e "$recheck" -e 'resumed>' -e '/dev/fuse' -e ' +++ ' -e ' --- ' -e ' clock_gettime(' "$WORK/trace" |
 		if [ "$SLOW" -gt 1 ]; then grep -av "$by_time"; else cat; fi >"$WORK/calls"
 	return $status
 }
@@ -39,13 +43,21 @@ start_daemon
 # With a cgroup namespace of its own the container is known by its namespaces alone.
 new_container c --memory=$((128 * MIB)) --cpus=1 --cgroupns
 
-# Once a second the container's cgroup is looked at again, and what was slow makes threads wake
-# each other; so there is something on top, and the best of three tries counts.
-most=$((CYCLES * 8 + CYCLES * 8 / 20 + 20))
+# What was slow makes threads wake each other; so there is something on top, and the best of three
+# tries counts. A cycle of a slow machine is longer than the host's own files are kept: reading up
+# to three of them again comes on top of each.
+set_most() { # FILE
+	local calls=8
+
+	is_v2 && [[ $1 =~ meminfo|swaps ]] && calls=9
+	[ "$SLOW" -eq 1 ] || calls=$((calls + 3))
+	most=$((CYCLES * calls + CYCLES * calls / 20 + 20))
+}
 opens() { grep -acE '^[0-9]* *open(at|at2)?\(' "$WORK/calls"; }
 cheap() { [ "$(wc -l <"$WORK/calls")" -le $most ] && [ "$(opens)" -le $((CYCLES / 20 + 5)) ]; }
 
 for file in $FILES; do
+	set_most "$file"
 	for _ in 1 2 3; do
 		in_container c "$POKE" times 50 "/$file"
 		trace "$file"
@@ -54,7 +66,7 @@ for file in $FILES; do
 	done
 	is $status 0 "$file: read under strace"
 	calls=$(wc -l <"$WORK/calls")
-	between "$calls" 0 $most "$file: at most 8 system calls a cycle" || diag "$(names)"
+	between "$calls" 0 $most "$file: few system calls a cycle" || diag "$(names)"
 	diag "$file: $(awk -v c="$calls" -v n="$CYCLES" 'BEGIN { printf "%.2f", c / n }') calls a cycle"
 	is "$(grep -acE '^[0-9]* *(clone|clone3|fork|vfork|socket|connect|execve)\(' "$WORK/calls") $(($(opens) > CYCLES / 20 + 5))" \
 		"0 0" "$file: it opens, clones and connects nothing" || diag "$(grep -aE '(open(at|at2)?|clone|socket)\(' "$WORK/calls" | head -n 8)"
