@@ -153,7 +153,9 @@ between "$(sed -n 2p <<<"$words" | field 5)" $((now - 20)) $((now + 20)) "and th
 # ---- another worker
 new_container kept
 burners 2 kept ""
-is "$(loadavg kept | cut -d' ' -f1-3)" "2.00 2.00 2.00" "two run"
+# Whoever starts a reader may be counted at the first look, on a machine with more to do.
+seed=$(loadavg kept | field 3)
+between "$seed" 2 3 "two run"
 end_background
 worker=$(worker_pid)
 kill -KILL "$worker"
@@ -161,8 +163,9 @@ new_worker() { [ "$(worker_pid)" != 0 ] && [ "$(worker_pid)" != "$worker" ]; }
 wait_until 10 new_worker
 sleep 11
 after=$(loadavg kept)
-between "$(field 3 <<<"$after")" 1.94 1.99 "after kill -9 of the worker the averages go on"
-between "$(field 1 <<<"$after")" 1.40 1.75 "without anybody reading" # two to four steps
+of_seed() { awk -v n="$1" -v seed="$seed" 'BEGIN { print n / seed }'; }
+between "$(of_seed "$(field 3 <<<"$after")")" 0.97 0.998 "after kill -9 of the worker the averages go on"
+between "$(of_seed "$(field 1 <<<"$after")")" 0.70 0.875 "without anybody reading" # two to four steps
 
 # ---- a cgroup that is made again
 remove_container kept
