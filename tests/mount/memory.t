@@ -74,7 +74,7 @@ now=$(in_container m cat /proc/meminfo)
 is "$(value DirectMap4k <<<"$now")" "$(value DirectMap4k </proc/meminfo | grep -q . && value MemTotal <<<"$now")" \
 	"DirectMap4k is MemTotal"
 is "$(value SReclaimable <<<"$now")" "$(value KReclaimable <<<"$now")" "KReclaimable is SReclaimable"
-is "$(($(value SReclaimable <<<"$now") + $(value SUnreclaim <<<"$now")))" "$(value Slab <<<"$now")" "and the two slabs make Slab"
+between "$(($(value SReclaimable <<<"$now") + $(value SUnreclaim <<<"$now") - $(value Slab <<<"$now")))" -1 0 "and the two slabs make Slab"
 commit=$(($(value SwapTotal <<<"$now") + $(value MemTotal <<<"$now") * $(cat /proc/sys/vm/overcommit_ratio) / 100))
 between "$(value CommitLimit <<<"$now")" $((commit - 4)) $((commit + 4)) \
 	"CommitLimit follows the container's memory"
