@@ -555,23 +555,33 @@ static int poke_blocked(char **args)
 	return 0;
 }
 
+static long long boot_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_BOOTTIME, &t);
+	return (long long)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
 /* sample SECONDS COUNT PATH: the file, freshly opened, COUNT times that far apart, each after a
  * line
- * "== milliseconds-of-CLOCK_BOOTTIME". */
+ * "== before after", milliseconds of CLOCK_BOOTTIME on both sides of the reading. */
 static int poke_sample(char **args)
 {
-	struct timespec pause, now;
+	struct timespec pause;
 	size_t length;
+	long long before, after;
 	int fd;
 
 	pause.tv_sec = (time_t)strtod(args[0], NULL);
 	pause.tv_nsec = (long)((strtod(args[0], NULL) - (double)pause.tv_sec) * 1e9);
 	for (long i = atol(args[1]); i > 0; i--) {
-		clock_gettime(CLOCK_BOOTTIME, &now);
+		before = boot_ms();
 		fd = open_or_die(args[2]);
 		length = read_all(fd, content, 65536);
 		close(fd);
-		printf("== %lld\n", (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000);
+		after = boot_ms();
+		printf("== %lld %lld\n", before, after);
 		put(content, length);
 		if (i > 1)
 			nanosleep(&pause, NULL);
