@@ -140,7 +140,7 @@ is "$(in_container a bash -c 'exec 3<>/proc/pressure/cpu; echo some 150000 20000
 ok "closed handles leave no trigger" wait_until 5 holds 0
 
 # ---- events
-arm "$WORK/never" a "$NEVER" 1 2000
+arm "$WORK/never" a "$NEVER" 1 $((9000 * (1 + SLOW / 4)))
 arm "$WORK/quiet" b "$SOME" 1 $((12000 * (1 + SLOW / 4)))
 arm "$WORK/events" a "$SOME" 3 60000
 is "$(held)" 3 "each armed trigger is one of the kernel's"
