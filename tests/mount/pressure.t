@@ -189,6 +189,7 @@ end_background
 
 # ---- the cgroup goes
 make_cgroup d
+: >"$WORK/removed"
 (
 	join_cgroup d
 	exec "$POKE" trigger "$NEVER" 2 20000 "$CG_V2/cgroup.procs" "$MNT/$CPU"
