@@ -1,73 +1,41 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The store of open handles. Each is guarded by one of a few locks, which is never held while the
- * kernel is read; the free indexes have a lock of their own, taken inside those.
+ * The store of open handles: their indexes, bindings and snapshots, and taking them over.
  */
-#include "handle.h"
+#include "handle_private.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "log.h"
 
-#define STRIPES 64u
-#define WORD_BITS 64u
-
-/* What this process alone knows of a handle. */
-struct binding {
-	struct container *container; /* NULL: not bound; else its use counts this handle */
-	uint32_t pages;              /* of the snapshot */
-	bool lost;                   /* there was a snapshot before the takeover */
-};
-
-struct handles {
-	struct handover *shared;
-	struct slab *slab;
-	struct binding *bindings; /* HANDOVER_HANDLES of them, touched where used */
-	pthread_mutex_t stripes[STRIPES];
-	pthread_mutex_t free_lock;
-	uint64_t taken[HANDOVER_HANDLES / WORD_BITS];
-	unsigned open;
-};
-
-/* A handle found and locked. */
-struct held {
-	struct handover_handle *shared;
-	struct binding *binding;
-	pthread_mutex_t *lock;
-};
-
-static void held_release(struct held *h)
+void handle_release(struct held *h)
 {
 	if (h->lock)
 		pthread_mutex_unlock(h->lock);
 }
 
-#define autoheld __attribute__((cleanup(held_release))) struct held
-
-static struct held hold_index(struct handles *hs, uint32_t index)
+struct held handle_hold_index(struct handles *hs, uint32_t index)
 {
 	struct held h = { &hs->shared->handles[index], &hs->bindings[index],
-		&hs->stripes[index % STRIPES] };
+		&hs->stripes[index % HANDLE_STRIPES] };
 
 	pthread_mutex_lock(h.lock);
 	return h;
 }
 
-/* Any number may come from the kernel's side; `lock` stays NULL for those that are not open. */
-static struct held hold(struct handles *hs, uint64_t fh)
+struct held handle_hold(struct handles *hs, uint64_t fh)
 {
-	const uint32_t index = (uint32_t)fh - 1; /* 0 wraps to one that is out of range */
+	const uint32_t index = handles_index(fh); /* 0 wraps to one that is out of range */
 	struct held h;
 
 	if (index >= HANDOVER_HANDLES)
 		return (struct held){ 0 };
-	h = hold_index(hs, index);
+	h = handle_hold_index(hs, index);
 	if (atomic_load_explicit(&h.shared->fh, memory_order_relaxed) == fh)
 		return h;
-	held_release(&h);
+	handle_release(&h);
 	return (struct held){ 0 };
 }
 
@@ -75,7 +43,7 @@ static struct held hold(struct handles *hs, uint64_t fh)
 
 static void mark_taken(struct handles *hs, uint32_t index)
 {
-	hs->taken[index / WORD_BITS] |= UINT64_C(1) << (index % WORD_BITS);
+	hs->taken[index / HANDLE_WORD_BITS] |= UINT64_C(1) << (index % HANDLE_WORD_BITS);
 	hs->open++;
 }
 
@@ -85,10 +53,10 @@ static int take_index(struct handles *hs, uint32_t *ret)
 	uint32_t index = HANDOVER_HANDLES;
 
 	pthread_mutex_lock(&hs->free_lock);
-	for (uint32_t word = 0; word < HANDOVER_HANDLES / WORD_BITS; word++) {
+	for (uint32_t word = 0; word < HANDOVER_HANDLES / HANDLE_WORD_BITS; word++) {
 		if (hs->taken[word] == UINT64_MAX)
 			continue;
-		index = word * WORD_BITS + (uint32_t)__builtin_ctzll(~hs->taken[word]);
+		index = word * HANDLE_WORD_BITS + (uint32_t)__builtin_ctzll(~hs->taken[word]);
 		mark_taken(hs, index);
 		if (atomic_load(&hs->shared->handles_used) <= index)
 			atomic_store(&hs->shared->handles_used, index + 1);
@@ -109,7 +77,7 @@ static int take_index(struct handles *hs, uint32_t *ret)
 static void give_index(struct handles *hs, uint32_t index)
 {
 	pthread_mutex_lock(&hs->free_lock);
-	hs->taken[index / WORD_BITS] &= ~(UINT64_C(1) << (index % WORD_BITS));
+	hs->taken[index / HANDLE_WORD_BITS] &= ~(UINT64_C(1) << (index % HANDLE_WORD_BITS));
 	hs->open--;
 	pthread_mutex_unlock(&hs->free_lock);
 }
@@ -198,7 +166,7 @@ static int store_snapshot(struct handles *hs, struct held *h, const struct text 
 
 int handles_store(struct handles *hs, uint64_t fh, const struct text *t)
 {
-	autoheld h = hold(hs, fh);
+	autoheld h = handle_hold(hs, fh);
 	int e;
 
 	if (!h.lock)
@@ -214,7 +182,7 @@ int handles_store(struct handles *hs, uint64_t fh, const struct text *t)
 
 int handles_load(struct handles *hs, uint64_t fh, size_t offset, size_t n, struct text *t)
 {
-	autoheld h = hold(hs, fh);
+	autoheld h = handle_hold(hs, fh);
 	uint64_t ref;
 
 	if (!h.lock)
@@ -238,7 +206,7 @@ static uint64_t next_fh(struct handover_handle *h, uint32_t index)
 static void publish(struct handles *hs, uint32_t index, const struct handle_info *info,
 	struct container *c, struct handover_slot *slot, uint64_t *ret_fh)
 {
-	autoheld h = hold_index(hs, index);
+	autoheld h = handle_hold_index(hs, index);
 	const uint64_t fh = next_fh(h.shared, index);
 
 	h.shared->node = info->node;
@@ -275,7 +243,7 @@ int handles_open(struct handles *hs, const struct handle_info *info, struct cont
 
 bool handles_is(struct handles *hs, uint64_t fh, const struct handle_info *info)
 {
-	autoheld h = hold(hs, fh);
+	autoheld h = handle_hold(hs, fh);
 
 	return h.lock && h.shared->node == info->node && h.shared->kind == (uint32_t)info->kind;
 }
@@ -285,7 +253,7 @@ void handles_close(struct handles *hs, uint64_t fh)
 	struct container *c;
 
 	{
-		autoheld h = hold(hs, fh);
+		autoheld h = handle_hold(hs, fh);
 
 		if (!h.lock)
 			return;
@@ -301,7 +269,7 @@ void handles_close(struct handles *hs, uint64_t fh)
 int handles_get(struct handles *hs, uint64_t fh, struct handle_info *ret_info,
 	struct container **ret_container, struct container_identity *ret_identity)
 {
-	autoheld h = hold(hs, fh);
+	autoheld h = handle_hold(hs, fh);
 
 	if (!h.lock)
 		return -ESTALE;
@@ -334,7 +302,7 @@ int handles_bind(struct handles *hs, uint64_t fh, struct container *c)
 	struct container *old;
 
 	{
-		autoheld h = hold(hs, fh);
+		autoheld h = handle_hold(hs, fh);
 
 		if (!h.lock)
 			return -ESTALE;
@@ -342,91 +310,6 @@ int handles_bind(struct handles *hs, uint64_t fh, struct container *c)
 	}
 	container_unref(old);
 	return 0;
-}
-
-/* --- pressure files ---------------------------------------------------------------------- */
-
-/* An earlier handle of the same index had another generation. */
-static bool is_armed(const struct handover_handle *h)
-{
-	return atomic_load_explicit(&h->armed, memory_order_acquire) == h->generation;
-}
-
-int handles_arm(struct handles *hs, uint64_t fh, const struct pressure_trigger *trigger,
-	struct handover_slot *slot)
-{
-	autoheld h = hold(hs, fh);
-
-	if (!h.lock)
-		return -ESTALE;
-	h.shared->threshold_us = trigger->threshold_us;
-	h.shared->window_us = trigger->window_us;
-	h.shared->trigger_flags = trigger->full ? HANDOVER_TRIGGER_FULL : 0;
-	if (slot)
-		atomic_store_explicit(&slot->fh, fh, memory_order_release);
-	atomic_store_explicit(&h.shared->armed, h.shared->generation, memory_order_release);
-	return 0;
-}
-
-bool handles_trigger(struct handles *hs, uint64_t fh, struct pressure_trigger *ret)
-{
-	autoheld h = hold(hs, fh);
-
-	if (!h.lock || !is_armed(h.shared))
-		return false;
-	*ret = (struct pressure_trigger){ h.shared->trigger_flags & HANDOVER_TRIGGER_FULL,
-		h.shared->threshold_us, h.shared->window_us };
-	return true;
-}
-
-bool handles_next_armed(struct handles *hs, uint32_t *index, uint64_t *ret_fh)
-{
-	const uint32_t used = atomic_load(&hs->shared->handles_used);
-
-	while (*index < used && *index < HANDOVER_HANDLES) {
-		autoheld h = hold_index(hs, (*index)++);
-
-		*ret_fh = atomic_load_explicit(&h.shared->fh, memory_order_relaxed);
-		if (*ret_fh != 0 && is_armed(h.shared))
-			return true;
-	}
-	return false;
-}
-
-void handles_set_poll(struct handles *hs, uint64_t fh, uint64_t poll)
-{
-	autoheld h = hold(hs, fh);
-
-	if (h.lock)
-		atomic_store(&h.shared->poll, poll);
-}
-
-uint64_t handles_get_poll(struct handles *hs, uint64_t fh)
-{
-	autoheld h = hold(hs, fh);
-
-	return h.lock ? atomic_load(&h.shared->poll) : 0;
-}
-
-void handles_wrote(struct handles *hs, uint64_t fh, uint32_t bytes)
-{
-	autoheld h = hold(hs, fh);
-
-	if (h.lock)
-		atomic_store(&h.shared->written, bytes);
-}
-
-uint64_t handles_read_offset(struct handles *hs, uint64_t fh, uint64_t offset)
-{
-	autoheld h = hold(hs, fh);
-	uint32_t written;
-
-	if (!h.lock)
-		return offset;
-	if (offset == 0)
-		atomic_store(&h.shared->written, 0);
-	written = atomic_load(&h.shared->written);
-	return offset >= written ? offset - written : offset;
 }
 
 unsigned handles_count(struct handles *hs)
@@ -504,7 +387,7 @@ int handles_new(struct handover *h, struct slab *slab, struct handles **ret)
 	hs->shared = h;
 	hs->slab = slab;
 	pthread_mutex_init(&hs->free_lock, NULL);
-	for (size_t i = 0; i < STRIPES; i++)
+	for (size_t i = 0; i < HANDLE_STRIPES; i++)
 		pthread_mutex_init(&hs->stripes[i], NULL);
 	adopt(hs);
 	*ret = hs;
@@ -516,10 +399,10 @@ void handles_free(struct handles *hs)
 	if (!hs)
 		return;
 	for (uint32_t index = 0; index < HANDOVER_HANDLES; index++)
-		if (hs->taken[index / WORD_BITS] >> (index % WORD_BITS) & 1)
+		if (hs->taken[index / HANDLE_WORD_BITS] >> (index % HANDLE_WORD_BITS) & 1)
 			container_unref(unbind(&hs->bindings[index]));
 	pthread_mutex_destroy(&hs->free_lock);
-	for (size_t i = 0; i < STRIPES; i++)
+	for (size_t i = 0; i < HANDLE_STRIPES; i++)
 		pthread_mutex_destroy(&hs->stripes[i]);
 	free(hs->bindings);
 	free(hs);
