@@ -22,8 +22,7 @@
 static void assert_text(struct text *t, const char *expected)
 {
 	ck_assert_int_eq(text_error(t), 0);
-	ck_assert_uint_eq(t->len, strlen(expected));
-	ck_assert_mem_eq(t->data, expected, t->len);
+	ck_assert(slice_equal(slice_of(t), expected));
 }
 
 START_TEST(numbers_are_right_aligned_and_never_cut)
