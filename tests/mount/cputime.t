@@ -105,7 +105,7 @@ increase=$(($(busy <<<"$stat_2") - $(busy <<<"$stat_1")))
 # ticks; the usage was read on both sides of each stat
 between "$increase" $(((after_1 - before_2) * HZ / 1000000 * 98 / 100 - 2)) \
 	$(((after_2 - before_1) * HZ / 1000000 * 102 / 100 + 2)) "busy time is what the kernel accounted, within 2 %"
-between "$increase" $((HZ * 3 / 2)) $((HZ * 60)) "which is a burning process's"
+between "$increase" $((HZ / 2)) $((HZ * 60)) "which is a burning process's"
 between $(($(awk '$1 == "cpu" { print $2 }' <<<"$stat_2") - $(awk '$1 == "cpu" { print $2 }' <<<"$stat_1"))) \
 	$((increase * 80 / 100)) $((increase + 1)) "most of it in user space"
 
