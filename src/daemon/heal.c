@@ -61,35 +61,21 @@ struct healer {
 
 /* --- jobs ------------------------------------------------------------------------------- */
 
-static void job_ended(struct healer *h, pid_t pid, int status)
-{
-	for (size_t i = 0; i < JOBS; i++) {
-		struct job *j = &h->jobs[i];
-
-		if (j->pid != pid)
-			continue;
-		if (WIFSIGNALED(status)) /* its timer */
-			heal_failed(h->shared, j->container, ETIME);
-		j->pid = 0;
-	}
-}
-
-/* Jobs, and what jobs that are over have left. */
 static void reap(struct healer *h)
 {
 	const uint64_t now = clock_monotonic_ns();
-	int status;
-	pid_t pid;
 
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-		job_ended(h, pid, status);
 	for (size_t i = 0; i < JOBS; i++) {
 		struct job *j = &h->jobs[i];
+		int status;
+		pid_t r = j->pid ? waitpid(j->pid, &status, WNOHANG) : 0;
 
-		if (j->pid == 0 || now < j->abandoned_ns)
+		if (j->pid == 0 || (r == 0 && now < j->abandoned_ns))
 			continue;
-		/* The kernel holds it, until whoever holds it up answers or ends. */
-		heal_failed(h->shared, j->container, ETIME);
+		/* Its timer ended it; or the kernel holds it in spite of that, until whoever holds
+		 * it up answers or ends. */
+		if (r == 0 || (r == j->pid && WIFSIGNALED(status)))
+			heal_failed(h->shared, j->container, ETIME);
 		j->pid = 0;
 	}
 }
@@ -299,7 +285,6 @@ _Noreturn static void heal(struct healer *h)
 	for (size_t i = 0; r == 0 && i < countof(looks); i++) {
 		sleep(looks[i].at_s - slept_s);
 		slept_s = looks[i].at_s;
-		reap(h);
 		h->job_ms = looks[i].job_ms;
 		wait_for_daemon(h);
 		look(h);
@@ -330,7 +315,6 @@ pid_t heal_start(const char *dir, dev_t dev)
 	close_range(STDERR_FILENO + 1, ~0U, 0);
 	child_signals();
 	prctl(PR_SET_NAME, "lxcfs-heal");
-	prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
 	if (sandbox_enter_healing() < 0)
 		_exit(1);
 	prctl(PR_SET_PDEATHSIG, SIGKILL); /* behind every change of capabilities, which undo it */

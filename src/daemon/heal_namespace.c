@@ -180,8 +180,7 @@ static bool ask(int fd)
 		(errno == ENOTCONN || errno == ECONNABORTED);
 }
 
-/* In a process that nobody waits for (heal.c's reaps it): it is held up as long as that daemon is.
- */
+/* In a process that nobody waits for: it is held up as long as that daemon is. */
 static void have_asked(struct heal_connection *c, int fd)
 {
 	pid_t pid = fork();
