@@ -16,7 +16,7 @@ rises_above() { above "$(first_average_of "$1")" "$2"; }
 falls_below() { above "$2" "$(first_average_of "$1")"; }
 
 within_15_s() { # COMMAND...
-	local end=$((SECONDS + 15))
+	local end=$((SECONDS + 15 + 5 * (SLOW - 1)))
 
 	until "$@"; do
 		[ $SECONDS -lt $end ] || return 1
