@@ -47,7 +47,6 @@ int read_fd(int fd, struct text *t);
  * text is of one moment even while other threads read the same descriptor. */
 int read_fd_once(int fd, struct text *t);
 
-/* As read_file_at(), but gives up after `max` bytes with -EFBIG or when the clock passes
- * `deadline_ns` (CLOCK_MONOTONIC) with -ETIME. */
-int read_file_bounded(
-	int dirfd, const char *path, size_t max, uint64_t deadline_ns, struct text *t);
+/* As read_file_at(), but gives up after `max` bytes with -EFBIG, or with -ETIME when the calling
+ * thread has had `cpu_ns` of a CPU for it (0: no such bound). */
+int read_file_bounded(int dirfd, const char *path, size_t max, uint64_t cpu_ns, struct text *t);

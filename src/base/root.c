@@ -46,14 +46,14 @@ DIR *open_dir_at(int dirfd, const char *path)
 /* What ends a read before the file does; zeros: nothing. */
 struct bounds {
 	size_t max;
-	uint64_t deadline_ns;
+	uint64_t deadline_ns; /* of clock_thread_ns() */
 };
 
 static int over(const struct bounds *b, size_t got)
 {
 	if (b->max && got > b->max)
 		return -EFBIG;
-	if (b->deadline_ns && clock_monotonic_ns() > b->deadline_ns)
+	if (b->deadline_ns && clock_thread_ns() > b->deadline_ns)
 		return -ETIME;
 	return 0;
 }
@@ -102,9 +102,9 @@ int read_file_at(int dirfd, const char *path, struct text *t)
 	return read_path(dirfd, path, NULL, t);
 }
 
-int read_file_bounded(int dirfd, const char *path, size_t max, uint64_t deadline_ns, struct text *t)
+int read_file_bounded(int dirfd, const char *path, size_t max, uint64_t cpu_ns, struct text *t)
 {
-	const struct bounds bounds = { max, deadline_ns };
+	const struct bounds bounds = { max, cpu_ns ? clock_thread_ns() + cpu_ns : 0 };
 
 	return read_path(dirfd, path, &bounds, t);
 }

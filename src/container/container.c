@@ -284,17 +284,17 @@ static int read_mountinfo(struct asking *a, pid_t pid)
 {
 	struct container_cache *c = a->c;
 	struct proc_path path = proc_path(pid, "mountinfo");
-	uint64_t start, left;
+	uint64_t now, start, left;
 	int r = -EBUSY;
 
 	pthread_mutex_lock(&c->mountinfo_lock);
-	start = clock_monotonic_ns();
-	left = sat_sub(
-		owner_mountinfo_left(c, a->owner, start), a->is_short ? 0 : MOUNTINFO_NS / 2);
+	now = clock_monotonic_ns();
+	left = sat_sub(owner_mountinfo_left(c, a->owner, now), a->is_short ? 0 : MOUNTINFO_NS / 2);
 	if (left > 0) {
+		start = clock_thread_ns();
 		r = read_file_bounded(
-			c->config.root->proc, path.s, MOUNTINFO_MAX, start + left, &a->mountinfo);
-		owner_mountinfo_charge(c, a->owner, start, clock_monotonic_ns());
+			c->config.root->proc, path.s, MOUNTINFO_MAX, left, &a->mountinfo);
+		owner_mountinfo_charge(c, a->owner, now, clock_thread_ns() - start);
 	}
 	pthread_mutex_unlock(&c->mountinfo_lock);
 	return r;

@@ -114,11 +114,11 @@ uint64_t owner_mountinfo_left(struct container_cache *c, const struct owner *o, 
 }
 
 void owner_mountinfo_charge(
-	struct container_cache *c, struct owner *o, uint64_t start, uint64_t end)
+	struct container_cache *c, struct owner *o, uint64_t now, uint64_t cpu_ns)
 {
 	pthread_mutex_lock(&c->lock);
-	o->owed_ns = sat_add(mountinfo_debt(o, start), sat_sub(end, start));
-	o->owed_at_ns = start;
+	o->owed_ns = sat_add(mountinfo_debt(o, now), cpu_ns);
+	o->owed_at_ns = now;
 	pthread_mutex_unlock(&c->lock);
 }
 

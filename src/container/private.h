@@ -183,11 +183,12 @@ void owners_free(struct container_cache *c);
 /* For a caller in the daemon's pid namespace, whose outermost container is told by the first two
  * names of its cgroups: nobody in a container can change those. Takes cache->lock. */
 struct owner *owner_of_cgroups(struct container_cache *c, struct slice cgroup_text);
-/* How long a mountinfo may be read for `o` now, at most MOUNTINFO_NS; 0: not at all. A read from
- * `start` to `end` is charged afterwards. Both take cache->lock. */
+/* How long a mountinfo may be read for `o` now, at most MOUNTINFO_NS; 0: not at all. What
+ * the thread had of a CPU is charged afterwards: time that others took from it is nobody's. Both
+ * take cache->lock. */
 uint64_t owner_mountinfo_left(struct container_cache *c, const struct owner *o, uint64_t now);
 void owner_mountinfo_charge(
-	struct container_cache *c, struct owner *o, uint64_t start, uint64_t end);
+	struct container_cache *c, struct owner *o, uint64_t now, uint64_t cpu_ns);
 void owner_put(struct container_cache *c, struct owner *o);
 
 /* --- life.c -------------------------------------------------------------------------------- */
