@@ -18,7 +18,7 @@ top=$(inside top -b -n 1 -w 120)
 matches "$top" 'MiB Mem : +256\.0 total' "top: the total"
 matches "$top" 'Tasks: +[1-9] total' "top: its few tasks"
 matches "$top" 'up [0-2] min|up +0:0[0-2]' "top: up since the container's start"
-matches "$top" '%Cpu\(s\): +[0-9.]+ us' "top: a line of CPU time"
+matches "$top" '%Cpu\(s\): *[0-9.]+ us' "top: a line of CPU time"
 
 matches "$(inside uptime)" 'up [0-2] min|up +0:0[0-2]' "uptime: since the container's start"
 between "$(inside cat /proc/uptime | cut -d. -f1)" 0 "$((($(now_ms) - made) / 1000 + 1))" "the file it read"
