@@ -76,7 +76,9 @@ struct cgroup_paths {
 };
 
 /* Reads the text of /proc/<pid>/cgroup. Controllers are compared as sets ("cpu,cpuacct" is
- * "cpuacct,cpu"); a " (deleted)" behind a path is removed. 0 or -ENOMEM. */
+ * "cpuacct,cpu"). A " (deleted)" behind a path belongs to it: the kernel adds one for zombies
+ * alone, whose cgroup is not to be found either way, and a cgroup may be called so. 0 or -ENOMEM.
+ */
 int cgroup_paths_parse(const struct cgroup_layout *l, struct slice text, struct cgroup_paths *ret);
 void cgroup_paths_free(struct cgroup_paths *paths);
 

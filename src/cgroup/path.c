@@ -115,8 +115,6 @@ int cgroup_paths_parse(const struct cgroup_layout *l, struct slice text, struct 
 			!slice_starts(line, "/"))
 			continue;
 		hierarchy = find_hierarchy(l, name);
-		if (slice_ends(line, " (deleted)"))
-			line.n -= strlen(" (deleted)");
 		if (hierarchy >= 0)
 			r = set_path(&paths, hierarchy, line);
 	}

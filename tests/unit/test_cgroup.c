@@ -187,7 +187,7 @@ START_TEST(proc_cgroup_is_read_by_sets_of_controllers)
 	struct cgroup_paths p;
 
 	ck_assert_int_eq(cgroup_paths_parse(m.layout,
-				 slice_str("9:name=systemd:/ct/a\n8:cpuacct,cpu:/ct/a:b (deleted)\n"
+				 slice_str("9:name=systemd:/ct/a\n8:cpuacct,cpu:/ct/a:b\n"
 					   "4:memory:/\n3:cpu:/wrong\n2:rdma:/not mounted\n"
 					   "junk\n1:cpuset:relative\n0::/unified\n"),
 				 &p),
@@ -196,6 +196,18 @@ START_TEST(proc_cgroup_is_read_by_sets_of_controllers)
 	ck_assert_str_eq(p.path[hierarchy_of(&m, "cpu,cpuacct")], "/ct/a:b");
 	ck_assert_str_eq(p.path[hierarchy_of(&m, "memory")], "/");
 	ck_assert_ptr_null(p.path[hierarchy_of(&m, "cpuset")]);
+	cgroup_paths_free(&p);
+	machine_close(&m);
+}
+END_TEST
+
+START_TEST(a_cgroup_may_be_called_deleted)
+{
+	struct machine m = machine_open("v2");
+	struct cgroup_paths p;
+
+	ck_assert_int_eq(cgroup_paths_parse(m.layout, slice_str("0::/ct/a (deleted)\n"), &p), 0);
+	ck_assert_str_eq(p.path[0], "/ct/a (deleted)");
 	cgroup_paths_free(&p);
 	machine_close(&m);
 }
@@ -269,6 +281,7 @@ int main(void)
 	tcase_add_test(c, paths_are_compared_by_whole_names);
 	tcase_add_test(c, one_trailing_init_scope_is_removed);
 	tcase_add_test(c, proc_cgroup_is_read_by_sets_of_controllers);
+	tcase_add_test(c, a_cgroup_may_be_called_deleted);
 	tcase_add_test(c, a_containers_mount_roots_are_its_cgroups);
 	tcase_add_test(c, mounts_hidden_below_a_new_sys_fs_cgroup_do_not_count);
 	suite_add_tcase(s, c);
