@@ -362,19 +362,26 @@ container_start() { # READY-FIFO KIND TREE
 	exec "$POKE" init "$1"
 }
 
+# Mounts a hierarchy once more; in a cgroup namespace its own part of it.
+mount_cgroup() { # WHERE-IT-IS DIRECTORY
+	local options
+
+	mkdir -p "$2"
+	if [ "$1" = "$CG_V2" ]; then
+		mount -t cgroup2 none "$2"
+	else
+		options=$(awk -v p="$1" '$5 == p { print $NF }' "$WORK/mountinfo")
+		mount -t cgroup -o "${options#rw,}" none "$2"
+	fi
+}
+
 # What a runtime does in a cgroup namespace: the container's own cgroup is all it can see.
 mount_own_cgroups() {
-	local root options
+	local root
 
 	mount -t tmpfs none /sys/fs/cgroup || return
 	for root in "${CG_ROOTS[@]}"; do
-		mkdir -p "$root"
-		if [ "$root" = "$CG_V2" ]; then
-			mount -t cgroup2 none "$root" || return
-		else
-			options=$(awk -v p="$root" '$5 == p { print $NF }' "$WORK/mountinfo")
-			mount -t cgroup -o "${options#rw,}" none "$root" || return
-		fi
+		mount_cgroup "$root" "$root" || return
 	done
 }
 
@@ -462,7 +469,7 @@ spawn_init() { # NAME CGROUP LEAF KIND TREE UNSHARE-FLAG...
 save_state() {
 	{
 		declare -p WORK MNT POKE CPU_DIR SERVED SERVED_LATER CG_PARENT CG_ROOTS CG_V2 CG_V1
-		declare -f container_start mount_own_cgroups bind_files join_cgroup
+		declare -f container_start mount_cgroup mount_own_cgroups bind_files join_cgroup
 	} >"$WORK/state.sh"
 	cat /proc/self/mountinfo >"$WORK/mountinfo"
 }

@@ -71,18 +71,11 @@ hide_processes() { # a procfs of the daemon's own, for hidepid belongs to the su
 move_to_leaf() { join_cgroup nest/daemon && mount --make-rprivate /sys && mount_own_cgroups; }
 
 mount_elsewhere() {
-	local root dir options
+	local root
 
 	mkdir "$PLACE" && mount -t tmpfs none "$PLACE" && mount --make-private "$PLACE" || return
 	for root in "${CG_ROOTS[@]}"; do
-		dir="$PLACE/$(basename "$root")"$'\n\\ \t#'
-		mkdir "$dir"
-		if [ "$root" = "$CG_V2" ]; then
-			mount -t cgroup2 none "$dir" || return
-		else
-			options=$(awk -v p="$root" '$5 == p { print $NF }' "$WORK/mountinfo")
-			mount -t cgroup -o "${options#rw,}" none "$dir" || return
-		fi
+		mount_cgroup "$root" "$PLACE/$(basename "$root")"$'\n\\ \t#' || return
 	done
 	mount --make-rprivate /sys && umount -R -l /sys/fs/cgroup
 }
