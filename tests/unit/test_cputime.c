@@ -1250,6 +1250,7 @@ static TCase *robustness(void)
 	TCase *c = tcase_create("robustness");
 
 	tcase_add_checked_fixture(c, setup, teardown);
+	tcase_set_tags(c, "long");
 	tcase_add_test(c, a_state_that_is_cut_or_of_another_kind_counts_as_none);
 	tcase_add_test(c, garbage_never_does_harm);
 	tcase_add_loop_test(c, random_walk_v1_is_right_for_each_cpu, 0, 3);
