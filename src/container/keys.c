@@ -199,7 +199,7 @@ void keys_drop_all(struct container_cache *c)
 
 struct expiry {
 	uint64_t before_ns;
-	bool *remain;
+	struct keys_expired *result;
 };
 
 static bool has_expired(const struct entry *e, const void *data)
@@ -207,21 +207,24 @@ static bool has_expired(const struct entry *e, const void *data)
 	const struct expiry *expiry = data;
 	const struct life *life = e->record->own->life;
 
-	if (life->pid || life->watch_fd >= 0)
+	if (life->pid)
 		return false;
-	if (atomic_load(&e->used_ns) < expiry->before_ns)
+	if (atomic_load(&e->used_ns) < expiry->before_ns &&
+		(life->watch_fd < 0 || watch_ended(life))) {
+		expiry->result->dropped++;
 		return true;
-	*expiry->remain = true;
+	}
+	expiry->result->remain++;
 	return false;
 }
 
-bool keys_expire(struct container_cache *c, uint64_t before_ns)
+struct keys_expired keys_expire(struct container_cache *c, uint64_t before_ns)
 {
-	bool remain = false;
-	const struct expiry expiry = { before_ns, &remain };
+	struct keys_expired result = { 0 };
+	const struct expiry expiry = { before_ns, &result };
 
 	drop_where(c, has_expired, &expiry);
-	return remain;
+	return result;
 }
 
 /* --- adding --------------------------------------------------------------------------------- */
@@ -337,7 +340,7 @@ int keys_store(struct container_cache *c, const struct caller_key *k, const stru
 	pthread_mutex_unlock(&s->lock);
 	while (a->owner->n_entries > KEYS_PER_OWNER)
 		take_out(c, least_recently_used(a->owner), &dead);
-	timed = !life->pid && life->watch_fd < 0;
+	timed = !life->pid;
 	pthread_mutex_unlock(&c->lock);
 	if (timed)
 		watch_time(c->watch);

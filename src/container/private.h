@@ -30,7 +30,7 @@
 
 #define CHECK_NS NS_PER_S             /* between two looks at init's cgroups (2.7) */
 #define SETTLE_NS (10 * NS_PER_S)     /* a runtime mounts the cgroup fs after init exists */
-#define EXPIRE_NS (60 * NS_PER_S)     /* unused records that nothing tells the end of */
+#define EXPIRE_NS (60 * NS_PER_S)     /* unused records whose end may not have been told */
 #define KEYS_PER_OWNER 64u            /* 2.7 */
 #define DEPTH_MAX 33u                 /* the kernel nests 32 pid namespaces below the first */
 #define MOUNTINFO_MAX (1u << 20)      /* bytes (2.3) */
@@ -338,9 +338,13 @@ void keys_drop(struct container_cache *c, const struct caller_key *k);
 /* Removes every entry whose record fits. */
 void keys_drop_record(struct container_cache *c, const struct container *r);
 void keys_drop_life(struct container_cache *c, const struct life *l);
-/* Removes entries of lives nothing watches that were not used since `before_ns`; whether any such
- * remain. */
-bool keys_expire(struct container_cache *c, uint64_t before_ns);
+struct keys_expired {
+	unsigned dropped, remain; /* entries of lives without an init */
+};
+
+/* Removes entries of lives without an init that were not used since `before_ns`, unless their
+ * cgroup is watched and has processes. */
+struct keys_expired keys_expire(struct container_cache *c, uint64_t before_ns);
 void keys_drop_all(struct container_cache *c);
 /* Frees descriptors: evicts from the owner that has most. False: nothing to evict. Takes
  * cache->lock. */
@@ -356,7 +360,9 @@ void watch_stop(struct watch *w);
 void watch_free(struct watch *w);
 int watch_add(struct watch *w, const struct life *l);
 void watch_remove(struct watch *w, const struct life *l);
-/* A key of a life without anything to watch was made: its expiry is to be timed. */
+/* Whether what a watched life stands with is over. */
+bool watch_ended(const struct life *l);
+/* A key of a life without an init was made: its expiry is to be timed. */
 void watch_time(struct watch *w);
 /* Something ended: its accounts may be swept. */
 void watch_sweep_soon(struct watch *w);

@@ -26,7 +26,7 @@ struct watch {
 	int epoll_fd, wake_fd;
 	pthread_t thread;
 	_Atomic bool stop;
-	_Atomic bool timed;         /* there are records that only expire */
+	_Atomic bool timed;         /* there are records without an init */
 	_Atomic uint64_t sweep_ns;  /* CLOCK_MONOTONIC: when to sweep next */
 	_Atomic uint64_t rested_ns; /* not before this */
 	uint64_t expire_ns;         /* when to look for expired ones next; the thread's own */
@@ -74,8 +74,7 @@ void watch_sweep_soon(struct watch *w)
 	}
 }
 
-/* Whether what a life stands with is over. */
-static bool ended(const struct life *l)
+bool watch_ended(const struct life *l)
 {
 	autotext t = { 0 };
 	uint64_t populated;
@@ -93,7 +92,7 @@ static struct life *find_ended(struct container_cache *c, uint64_t id)
 
 	pthread_mutex_lock(&c->lock);
 	for (l = c->lives[id % LIVES]; l; l = l->next)
-		if (l->id == id && l->live && !l->dead && l->watch_fd >= 0 && ended(l))
+		if (l->id == id && l->live && !l->dead && l->watch_fd >= 0 && watch_ended(l))
 			break;
 	if (l) {
 		l->refs++;
@@ -117,14 +116,22 @@ static void on_event(struct watch *w, uint64_t id)
 	watch_sweep_soon(w);
 }
 
+/* The kernel tells of a cgroup's changes at most every 10 ms and forgets what is still to be told
+ * when the cgroup is removed: of the end of a short-lived one, as services have, nobody may hear.
+ */
 static void expire(struct watch *w, uint64_t now)
 {
+	struct keys_expired expired;
+
 	if (!atomic_load(&w->timed) || now < w->expire_ns)
 		return;
 	w->expire_ns = now + EXPIRY_STEP_NS;
 	atomic_store(&w->timed, false); /* a key stored from here on sets it again */
-	if (keys_expire(w->cache, sat_sub(now, EXPIRE_NS)))
+	expired = keys_expire(w->cache, sat_sub(now, EXPIRE_NS));
+	if (expired.remain > 0)
 		atomic_store(&w->timed, true);
+	if (expired.dropped > 0)
+		watch_sweep_soon(w);
 }
 
 static void sweep(struct watch *w, uint64_t now)

@@ -359,22 +359,40 @@ START_TEST(a_cgroup_that_its_owner_closed_does_not_keep_others_accounts)
 }
 END_TEST
 
-START_TEST(an_unwatched_record_expires_unused)
+START_TEST(a_record_without_init_expires_unused)
 {
+	const bool watched = layout->unified >= 0;
 	struct box box;
 
 	box_start(&box, layout, BOX_OWN_CGROUP);
 	container_unref(open_of(box.pid));
 	ck_assert(is_stored(box.pid));
-	ck_assert(keys_expire(cache, 0) || layout->unified >= 0);
-	if (layout->unified < 0) {
-		ck_assert(!keys_expire(cache, UINT64_MAX));
-		ck_assert(!is_stored(box.pid));
-	}
+	ck_assert_uint_eq(keys_expire(cache, 0).remain, 1);
+	ck_assert(is_stored(box.pid));
+	/* One whose cgroup is watched and has processes stays. */
+	ck_assert_uint_eq(keys_expire(cache, UINT64_MAX).remain, watched);
+	ck_assert_int_eq(is_stored(box.pid), watched);
 	box_kill(&box);
-	if (layout->unified >= 0)
-		BY_NOW(container_count(cache) == 0);
+	BY_NOW(container_count(cache) == 0);
 	box_remove(&box);
+}
+END_TEST
+
+START_TEST(a_cgroup_whose_end_nobody_told_expires_as_well)
+{
+	struct container *r;
+	struct box box;
+
+	box_start(&box, layout, BOX_OWN_CGROUP);
+	r = open_of(box.pid);
+	watch_remove(cache->watch, r->own->life);
+	container_unref(r);
+	box_stop(&box);
+	usleep(100000);
+	ck_assert_uint_eq(count_lives(cache), 2);
+	ck_assert_uint_eq(keys_expire(cache, UINT64_MAX).dropped, 1);
+	ck_assert_uint_eq(count_lives(cache), 1);
+	ck_assert_uint_eq(container_count(cache), 0);
 }
 END_TEST
 
@@ -399,7 +417,8 @@ int main(void)
 	tcase_add_test(c, threads_that_ask_at_once_get_one_record);
 	tcase_add_test(c, accounts_stay_with_the_cgroup_and_go_with_it);
 	tcase_add_test(c, a_cgroup_that_its_owner_closed_does_not_keep_others_accounts);
-	tcase_add_test(c, an_unwatched_record_expires_unused);
+	tcase_add_test(c, a_record_without_init_expires_unused);
+	tcase_add_test(c, a_cgroup_whose_end_nobody_told_expires_as_well);
 	suite_add_tcase(s, c);
 	return unit_run(s);
 }
