@@ -208,8 +208,9 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse
 	if (e == 0 && fs->triggers)
 		off = (off_t)handles_read_offset(fs->handles, fi->fh, (uint64_t)off);
 	if (e == 0)
-		e = snapshot_range(fs, fi->fh, ino, (struct range){ (size_t)off, size },
-			content_file, &s->content, &piece);
+		e = snapshot_range(fs, fi->fh, ino,
+			(struct range){ min_u64((uint64_t)off, SIZE_MAX), size }, content_file,
+			&s->content, &piece);
 	if (e < 0)
 		fuse_reply_err(req, -e);
 	else
