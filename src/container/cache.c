@@ -114,6 +114,8 @@ static int ask_once(
 	r = caller_key_lengthen(c->config.root, tid, &k);
 	if (r < 0)
 		return r;
+	if (k.pid_ns == c->pid_ns)
+		caller_key_add_time(c->config.root, tid, &k);
 	*ret = from_cache(c, &k, q);
 	if (!*ret) {
 		slow_ahead();

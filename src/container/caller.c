@@ -80,18 +80,26 @@ int caller_key_lengthen(const struct root *root, pid_t tid, struct caller_key *k
 	return told(tid, r);
 }
 
+void caller_key_add_time(const struct root *root, pid_t tid, struct caller_key *k)
+{
+	if (proc_ns(root, tid, "ns/time", &k->time_ns) < 0)
+		k->time_ns = 0; /* before Linux 5.6 */
+}
+
 void caller_key_shorten(struct caller_key *k)
 {
 	k->mnt_ns = 0;
+	k->time_ns = 0;
 	text_reset(&k->cgroup);
 	text_reset(&k->root);
 }
 
 int caller_key_copy(const struct caller_key *k, struct caller_key *ret)
 {
-	struct caller_key copy = {
-		.pid_ns = k->pid_ns, .cgroup_ns = k->cgroup_ns, .mnt_ns = k->mnt_ns
-	};
+	struct caller_key copy = { .pid_ns = k->pid_ns,
+		.cgroup_ns = k->cgroup_ns,
+		.mnt_ns = k->mnt_ns,
+		.time_ns = k->time_ns };
 
 	text_add(&copy.cgroup, k->cgroup.data, k->cgroup.len);
 	text_add(&copy.root, k->root.data, k->root.len);
@@ -106,6 +114,7 @@ int caller_key_copy(const struct caller_key *k, struct caller_key *ret)
 bool caller_key_equal(const struct caller_key *a, const struct caller_key *b)
 {
 	return a->pid_ns == b->pid_ns && a->cgroup_ns == b->cgroup_ns && a->mnt_ns == b->mnt_ns &&
+		a->time_ns == b->time_ns &&
 		slice_same(slice_of(&a->cgroup), slice_of(&b->cgroup)) &&
 		slice_same(slice_of(&a->root), slice_of(&b->root));
 }
@@ -121,7 +130,7 @@ uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t n)
 
 uint64_t caller_key_hash(const struct caller_key *k)
 {
-	const uint64_t numbers[] = { k->pid_ns, k->cgroup_ns, k->mnt_ns };
+	const uint64_t numbers[] = { k->pid_ns, k->cgroup_ns, k->mnt_ns, k->time_ns };
 	uint64_t hash = hash_bytes(HASH_START, numbers, sizeof(numbers));
 
 	hash = hash_bytes(hash, k->cgroup.data, k->cgroup.len);

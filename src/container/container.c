@@ -102,7 +102,6 @@ static struct container *alloc_record(struct container_cache *c, struct life *li
 	atomic_init(&r->own->refs, 1);
 	r->init = life->pid;
 	r->subject.start_ns = life->start_ns;
-	r->subject.boottime_offset_s = life->boottime_offset_s;
 	r->subject.virtualised = &life->virtualised;
 	r->subject.account.init_start = life->start_ticks;
 	r->subject.account.init_pid = life->pid;
@@ -145,6 +144,15 @@ static uint64_t hash_paths(const struct cgroup_layout *layout, const struct cgro
 				hash_bytes(HASH_START, name, strlen(name) + 1), path, strlen(path));
 	}
 	return sum;
+}
+
+/* Records of a life without an init may differ in the offset alone. */
+static uint64_t hash_record(const struct cgroup_layout *layout, const struct cgroup_paths *paths,
+	const struct life *life, int64_t offset_s)
+{
+	const uint64_t hash = hash_paths(layout, paths);
+
+	return life->pid ? hash : hash + (uint64_t)offset_s * HASH_START;
 }
 
 static bool same_paths(const struct cgroup_paths *a, const struct cgroup_paths *b)
@@ -337,9 +345,17 @@ static int apply_rules(struct asking *a, struct rules_result *ret)
 	return rules_apply(&in, ret);
 }
 
+/* Init's. Where there is none a container's processes may have one each, and whoever asks first
+ * must not decide for all. */
+static int64_t boottime_offset(const struct asking *a, const struct life *life)
+{
+	return life->pid ? life->boottime_offset_s
+			 : proc_boottime_offset(a->c->config.root, a->tid);
+}
+
 /* Takes what it keeps out of `rules` and `set`. */
 static struct container *make_record(struct asking *a, struct life *life,
-	struct rules_result *rules, struct cgroup_set **set, uint64_t hash)
+	struct rules_result *rules, struct cgroup_set **set, uint64_t hash, int64_t offset_s)
 {
 	struct container *r = alloc_record(a->c, life);
 	dev_t dev;
@@ -347,6 +363,7 @@ static struct container *make_record(struct asking *a, struct life *life,
 
 	if (!r)
 		return NULL;
+	r->subject.boottime_offset_s = offset_s;
 	r->subject.cgroups = steal_ptr(set);
 	r->subject.is_host = cgroup_set_is_root(r->subject.cgroups);
 	if (cgroup_set_identity(r->subject.cgroups, &dev, &ino)) {
@@ -385,12 +402,13 @@ static struct container *link_record(struct container *r)
 static int record_of_life(struct asking *a, struct life *life, struct rules_result *rules,
 	struct cgroup_set **set, struct container **ret)
 {
-	uint64_t hash = hash_paths(a->c->config.layout, &rules->paths);
+	const int64_t offset_s = boottime_offset(a, life);
+	uint64_t hash = hash_record(a->c->config.layout, &rules->paths, life, offset_s);
 	bool by_init = rules->by_init || a->is_short || a->tid == life->pid;
 	struct container *r = known_record(a->c, life, hash, &rules->paths, *set);
 
 	if (!r) {
-		r = make_record(a, life, rules, set, hash);
+		r = make_record(a, life, rules, set, hash, offset_s);
 		if (!r)
 			return -ENOMEM;
 		if (rules->confirmed)

@@ -329,7 +329,6 @@ int life_of_cgroup(struct container_cache *c, const struct cgroup_set *set,
 		return -ENOMEM;
 	l->dev = dev;
 	l->start_ns = start_of_cgroup(c, set, paths, caller);
-	l->boottime_offset_s = proc_boottime_offset(c->config.root, caller);
 	events = open_events(c, paths);
 	pthread_mutex_lock(&c->lock);
 	l->owner = owner_ref(owner);

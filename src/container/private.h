@@ -95,7 +95,8 @@ struct proc_status {
 /* Threads have one too. */
 int proc_status(const struct root *root, pid_t pid, struct proc_status *ret);
 
-/* Seconds that its time namespace adds to CLOCK_BOOTTIME; 0 where the kernel knows none. */
+/* Seconds that its time namespace adds to CLOCK_BOOTTIME; 0 where the kernel knows none, and where
+ * it tells only of the namespace that the process has made for its children. */
 int64_t proc_boottime_offset(const struct root *root, pid_t pid);
 int64_t proc_parse_boottime_offset(struct slice text);
 
@@ -105,6 +106,7 @@ int64_t proc_parse_boottime_offset(struct slice text);
  * own cgroup namespace. */
 struct caller_key {
 	uint64_t pid_ns, cgroup_ns, mnt_ns;
+	uint64_t time_ns;   /* of who has no init; 0 where the kernel knows none */
 	struct text cgroup; /* of /proc/<tid>/cgroup */
 	struct text root;   /* its root directory's path, as mountinfo depends on it; empty: "/" */
 };
@@ -116,6 +118,8 @@ void caller_key_free(struct caller_key *k);
 int caller_key_short(const struct root *root, pid_t tid, struct caller_key *ret);
 /* Adds what the short form lacks; the key keeps its texts from then on. */
 int caller_key_lengthen(const struct root *root, pid_t tid, struct caller_key *k);
+/* The same for a caller whose container has no init, whose btime is its own affair (SPEC 6). */
+void caller_key_add_time(const struct root *root, pid_t tid, struct caller_key *k);
 void caller_key_shorten(struct caller_key *k);
 int caller_key_copy(const struct caller_key *k, struct caller_key *ret);
 bool caller_key_equal(const struct caller_key *a, const struct caller_key *b);
@@ -209,8 +213,8 @@ struct life {
 	pid_t pid;   /* of init; 0 without an own */
 	uint64_t start_ticks;
 	uint64_t start_ns;
-	int64_t boottime_offset_s;
-	struct life *parent; /* of the parent pid namespace; NULL: that is the daemon's */
+	int64_t boottime_offset_s; /* of init; without an own each caller has one */
+	struct life *parent;       /* of the parent pid namespace; NULL: that is the daemon's */
 	struct owner *owner;
 
 	_Atomic uint64_t virtualised; /* of struct subject */
@@ -268,7 +272,8 @@ struct container_private {
 	struct container *next; /* in cache->records */
 	struct life *life;      /* a reference */
 	struct cgroup_paths paths;
-	uint64_t hash;        /* of the paths: container_identity.cgroups */
+	uint64_t hash;        /* of the paths and what else tells records of one life apart:
+				 container_identity.cgroups */
 	bool linked;          /* in cache->records: may be shared by other keys */
 	_Atomic bool by_init; /* evaluating init leads here */
 	_Atomic unsigned refs;

@@ -188,8 +188,13 @@ int64_t proc_parse_boottime_offset(struct slice text)
 
 int64_t proc_boottime_offset(const struct root *root, pid_t pid)
 {
+	uint64_t own, childrens;
 	autotext t = { 0 };
 
+	/* The file is about the second. */
+	if (proc_ns(root, pid, "ns/time", &own) < 0 ||
+		proc_ns(root, pid, "ns/time_for_children", &childrens) < 0 || own != childrens)
+		return 0;
 	if (proc_text(root, pid, "timens_offsets", STATUS_MAX, &t) < 0)
 		return 0;
 	return proc_parse_boottime_offset(slice_of(&t));

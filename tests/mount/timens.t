@@ -3,7 +3,7 @@
 #
 # Time namespaces: a container's age is the same in each, and start times in ps stay right.
 source "$(dirname "$0")/lib.sh"
-plan 16
+plan 19
 
 README=$TOP/README.md
 
@@ -60,3 +60,29 @@ between "$elapsed" $((uptime - 1 - SLOW)) $((uptime + 1)) "ps's etime agrees wit
 between "$start" $((begin - 1)) $((end + 1)) "so does lstart with the clock"
 between $((start + elapsed - now)) $((-1 - SLOW)) 2 "and with etime"
 remove_cgroup recipe
+
+# ---- without an init: each caller's own, whoever asks first
+as_member() { # CGROUP COMMAND...
+	(
+		trap - EXIT INT TERM
+		join_cgroup "$1" || exit
+		shift
+		exec "$@"
+	)
+}
+# An unprivileged user's, once as it is and once made for children that never come.
+apart() { as_member service setpriv --reuid 65534 --regid 65534 --clear-groups unshare -U -r "$@"; }
+chmod 755 "$WORK"
+make_cgroup service
+as_member service sleep 1000 & # what is known of the cgroup stays known
+background+=($!)
+is "$(apart --time --boottime 100000 cat "$MNT/proc/stat" | btime)" $((host_btime - 100000)) \
+	"a service's process in a time namespace of its own gets that one's btime"
+apart python3 -c 'if True:
+	import ctypes, sys
+	CLONE_NEWTIME = 0x80
+	assert ctypes.CDLL(None).unshare(CLONE_NEWTIME) == 0
+	open("/proc/self/timens_offsets", "w").write("boottime 200000 0\n")
+	print(open(sys.argv[1] + "/proc/stat").read())' "$MNT" >"$WORK/unborn"
+is "$(btime <"$WORK/unborn")" "$host_btime" "one that is still outside of it does not"
+is "$(as_member service cat "$MNT/proc/stat" | btime)" "$host_btime" "nor do others of its cgroup, though these asked first"

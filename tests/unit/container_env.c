@@ -144,6 +144,8 @@ bool is_stored(pid_t pid)
 		return true;
 	ck_assert_int_eq(caller_key_short(&root, pid, &k), 0);
 	ck_assert_int_eq(caller_key_lengthen(&root, pid, &k), 0);
+	if (k.pid_ns == cache->pid_ns)
+		caller_key_add_time(&root, pid, &k);
 	return finds(&k);
 }
 
