@@ -74,12 +74,17 @@ is "$(loadavg c | field 4)" 1 "but one that runs: the reader"
 between "$(loadavg c | field 5)" 2 4 "threads are its own"
 
 # ---- a change
+# Both are sampled from before the burners on: what one of them counts more, the other may not. One look
+# may meet the reader itself, which is 0.08.
+others_before=$(first_average_of other)
+before=$(first_average_of c)
 burners 2 c ""
-ok "a change shows within 15 s" within_15_s rises_above c 0.15
+ok "a change shows within 15 s" within_15_s rises_above c "$(awk -v b="$before" 'BEGIN { print b + 0.07 }')"
 between "$(loadavg c | field 4)" 2 4 "the fourth field tells those that run" # the test's own reads may, too
 between "$(in_container c awk '$1 == "procs_running" { print $2 }' /proc/stat)" 2 4 "so does procs_running"
 is "$(in_container c awk '$1 == "procs_blocked" { print $2 }' /proc/stat)" 0 "none is blocked"
-is "$(loadavg other | cut -d' ' -f1-3)" "0.00 0.00 0.00" "another container has nothing of it"
+sleep 11 # two more looks
+between "$(first_average_of other)" 0 "$(awk -v b="$others_before" 'BEGIN { print b + 0.1 }')" "another container has nothing of it"
 end_background
 highest=$(first_average_of c)
 ok "and an end does" within_15_s falls_below c "$highest"
