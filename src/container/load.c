@@ -301,6 +301,9 @@ static int first_sample(
 	state.read_ns = now;
 	if (state.sampled < load_period(now)) {
 		r = load_sample(&l->config, &e->place, load_period(now), &state);
+		/* Whoever reads is one of those it found, and does not stay. */
+		if (r == 0 && state.looked == state.sampled && state.cost > 1)
+			state.cost--;
 		if (r == 0)
 			load_keep(l->config.accounts, &e->place, &state);
 	}

@@ -51,7 +51,8 @@ struct load_count {
 	uint64_t running, blocked, threads;
 	struct load_task newest[LOAD_NEWEST];
 	unsigned n_newest;
-	unsigned looked_at; /* tasks and directories: what it cost */
+	unsigned looked_at; /* tasks */
+	unsigned cost;      /* tasks or cgroups, of which there were more */
 };
 
 /* Looks at every task. 0; -ENODEV when the cgroup is gone, or another is at its path; -ENOMEM. */
@@ -66,7 +67,7 @@ struct load_state {
 	uint64_t looked;  /* count from CLOCK_MONOTONIC's 0. The same of the last that looked */
 	uint64_t read_ns; /* CLOCK_MONOTONIC: last read */
 	uint64_t usage;   /* of CPU time, before that look; UINT64_MAX: unknown */
-	uint64_t cost;    /* of that look: tasks and cgroups */
+	uint64_t cost;    /* of that look: tasks, or cgroups where these are more */
 	uint64_t newest_start; /* of values.newest */
 	uint64_t newest_tid;
 	struct load_values values;

@@ -115,6 +115,6 @@ int load_sample(const struct load_config *config, const struct load_place *place
 	find_newest(config, place, &count, state);
 	state->looked = period;
 	state->usage = usage;
-	state->cost = count.looked_at;
+	state->cost = count.cost;
 	return 0;
 }

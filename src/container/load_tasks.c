@@ -198,7 +198,7 @@ int load_count_tasks(
 	free(pids.all);
 	if (r < 0)
 		return r;
-	count.looked_at += (unsigned)pids.directories;
+	count.cost = (unsigned)max_u64(count.looked_at, pids.directories);
 	*ret = count;
 	return 0;
 }

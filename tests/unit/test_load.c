@@ -353,6 +353,21 @@ START_TEST(later_samples_decay_and_idle_ones_look_at_no_task)
 }
 END_TEST
 
+START_TEST(idle_ones_are_looked_at_once_a_minute_whatever_their_cpu_time_says)
+{
+	made_file(CGROUP "a/cgroup.procs", "10\n");
+	made_file(CGROUP "a/cpu.stat", "usage_usec 5\nuser_usec 3\n");
+	task("10", 'S', 1, 100);
+	ck_assert_uint_eq(values_of("/a").running, 0);
+	/* One that had used its CPU time elsewhere was moved here. */
+	made_file("proc/10/stat", "10 (a) D" NUMBERS "1 0 100 0\n");
+	pass(11);
+	ck_assert_uint_eq(values_of("/a").blocked, 0);
+	pass(12);
+	ck_assert_uint_eq(values_of("/a").blocked, 1);
+}
+END_TEST
+
 START_TEST(averages_go_on_in_another_worker_without_a_read)
 {
 	made_file(CGROUP "a/cgroup.procs", "10\n");
@@ -422,6 +437,60 @@ START_TEST(the_least_recently_read_leave_above_ten_thousand_tasks)
 	/* /a stayed: nothing has to be found for it. It goes on where it was when it comes back. */
 	made_move(CGROUP "b/cgroup.procs", CGROUP "b/away");
 	ck_assert_uint_eq(values_of("/b").threads, 5100);
+}
+END_TEST
+
+#define CONTAINERS 500u
+#define TASKS 20u
+
+/* A container's processes, and one that reads (the last); all of them one task directory. */
+static void put_tasks(unsigned container)
+{
+	char path[64], name[16], list[8 * (TASKS + 1) + 1], *end = list;
+
+	for (unsigned i = 0; i <= TASKS; i++) {
+		end += sprintf(end, "%u\n", 2 + container * (TASKS + 1) + i);
+		snprintf(name, sizeof(name), "%u", 2 + container * (TASKS + 1) + i);
+		ck_assert_int_eq(symlinkat("1", c.machine.root.proc, name), 0);
+	}
+	snprintf(path, sizeof(path), CGROUP "%u", container);
+	made_directory(path);
+	snprintf(path, sizeof(path), CGROUP "%u/cgroup.procs", container);
+	made_file(path, list);
+}
+
+START_TEST(five_hundred_containers_of_twenty_tasks_are_sampled_together)
+{
+	char path[16];
+
+	task("1", 'S', 1, 1);
+	for (unsigned i = 0; i < CONTAINERS; i++) {
+		put_tasks(i);
+		snprintf(path, sizeof(path), "/%u", i);
+		ck_assert_uint_eq(values_of(path).threads, TASKS + 1);
+	}
+	/* Nobody leaves, and the next sample shows what has changed in the one that was read first.
+	 */
+	made_file("proc/1/stat", "1 (a) R" NUMBERS "1 0 1 0\n");
+	pass(1);
+	ck_assert_uint_eq(load_sampled(c.load), CONTAINERS);
+	ck_assert_uint_eq(values_of("/0").running, TASKS + 1);
+}
+END_TEST
+
+START_TEST(of_a_container_without_end_the_first_ten_thousand_are_counted)
+{
+	static char list[6 * 10200 + 1];
+	char *end = list, name[16];
+
+	task("10000", 'R', 1, 1);
+	for (unsigned i = 10000; i < 20200; i++) {
+		end += sprintf(end, "%u\n", i);
+		snprintf(name, sizeof(name), "%u", i);
+		ck_assert(i == 10000 || symlinkat("10000", c.machine.root.proc, name) == 0);
+	}
+	made_file(CGROUP "a/cgroup.procs", list);
+	ck_assert_uint_eq(values_of("/a").running, 10000);
 }
 END_TEST
 
@@ -495,10 +564,13 @@ int main(void)
 	tcase_add_test(t, a_long_list_is_read_to_its_end);
 	tcase_add_test(t, one_sample_serves_a_period_of_reads);
 	tcase_add_test(t, later_samples_decay_and_idle_ones_look_at_no_task);
+	tcase_add_test(t, idle_ones_are_looked_at_once_a_minute_whatever_their_cpu_time_says);
 	tcase_add_test(t, averages_go_on_in_another_worker_without_a_read);
 	tcase_add_test(t, a_cgroup_that_was_made_anew_is_another);
 	tcase_add_test(t, a_cgroup_that_is_gone_is_told);
 	tcase_add_test(t, the_least_recently_read_leave_above_ten_thousand_tasks);
+	tcase_add_test(t, five_hundred_containers_of_twenty_tasks_are_sampled_together);
+	tcase_add_test(t, of_a_container_without_end_the_first_ten_thousand_are_counted);
 	tcase_add_test(t, readers_and_passes_do_not_get_in_each_others_way);
 	tcase_add_test(t, who_is_not_read_for_a_day_leaves);
 	suite_add_tcase(s, t);
