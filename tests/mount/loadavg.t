@@ -4,7 +4,7 @@
 # The load of containers: who is counted, when it shows, what survives a worker, and what it costs
 # where nobody asks.
 source "$(dirname "$0")/lib.sh"
-plan $(is_v2 && echo 35 || echo 33) # cgroup v1 has no threaded cgroups
+plan $(is_v2 && echo 38 || echo 36) # cgroup v1 has no threaded cgroups
 
 # On a slow machine whoever starts the reader may still run at the first look, and is counted too.
 SPARE=$((SLOW > 1))
@@ -82,7 +82,8 @@ burners 2 c ""
 ok "a change shows within 15 s" within_15_s rises_above c "$(awk -v b="$before" 'BEGIN { print b + 0.07 }')"
 between "$(loadavg c | field 4)" 2 4 "the fourth field tells those that run" # the test's own reads may, too
 between "$(in_container c awk '$1 == "procs_running" { print $2 }' /proc/stat)" 2 4 "so does procs_running"
-is "$(in_container c awk '$1 == "procs_blocked" { print $2 }' /proc/stat)" 0 "none is blocked"
+none_blocked() { in_container c grep -q '^procs_blocked 0$' /proc/stat; } # a look may meet one that reads a file
+ok "none is blocked" within_15_s none_blocked
 sleep 11 # two more looks
 between "$(first_average_of other)" 0 "$(awk -v b="$others_before" 'BEGIN { print b + 0.1 }')" "another container has nothing of it"
 end_background
@@ -114,6 +115,31 @@ wait_until 10 is_blocked "${background[-1]}"
 loads "$(loadavg blocked)" 1 "a task in state D counts"
 is "$(in_container blocked awk '$1 == "procs_blocked" { print $2 }' /proc/stat)" 1 "procs_blocked tells it"
 end_background
+
+# ---- what a look costs: a container that runs is looked at, each of its processes
+new_container cost
+for i in 1 2 3 4; do
+	in_container cost sleep 600 &
+	background+=($!)
+done
+burners 1 cost ""
+procs=$(cgdir cpu cost)/cgroup.procs
+have_all() { [ "$(wc -l <"$procs")" -ge 6 ]; } # and init
+wait_until 10 have_all
+loadavg cost >/dev/null
+sampler() {
+	for thread in "/proc/$(worker_pid)/task/"*; do
+		[ "$(cat "$thread/comm")" != lxcfs-load ] || basename "$thread"
+	done
+}
+timeout -s INT $((12 + 3 * SLOW)) strace -y -qq -e trace=open,openat,openat2,read,pread64 -o "$WORK/looks" -p "$(sampler)" 2>"$WORK/strace"
+opens=$(while read -r pid; do grep -c "open.*\"$pid/stat\"" "$WORK/looks"; done <"$procs" | sort -u | xargs)
+reads=$(while read -r pid; do grep -c "read([0-9]*</proc/$pid/stat>, .*, 1024) = [1-9]" "$WORK/looks"; done <"$procs" | sort -u | xargs)
+matches "$opens" '^[1-9][0-9]*( [1-9][0-9]*)?$' "each sample opens one file of each process"
+is "$reads" "$opens" "and reads it once, a little"
+is "$(grep -c '/task' "$WORK/looks")" 0 "and asks nobody with one thread for others"
+end_background
+remove_container cost
 
 # ---- threaded cgroups: a domain tells its processes, such a cgroup itself threads alone
 if is_v2; then

@@ -4,7 +4,7 @@
 # The manual page says what the program does: the same options as --help, the same files as
 # --list-files, every line that the running kernel's meminfo has; and both are installed.
 source "$(dirname "$0")/lib.sh"
-plan 14
+plan 17
 
 page=$TOP/man/lxcfs.8
 
@@ -45,6 +45,19 @@ for name in $(sed 's/:.*//' /proc/meminfo); do
 	section FILES | grep -q -E "(^\.It Cm|[ ,])(.* )?$(sed 's/[()]/\\&/g' <<<"$name")( |,|\$)" || missing="$missing $name"
 done
 is "$missing" "" "every line of this kernel's meminfo is told of"
+# What is zero on purpose, in the table that makes the file and in the page; and all that it knows.
+rows() { sed -n "s/^\t\($1\)(\"\([^\"]*\)\".*/\2/p" "$TOP/src/view/meminfo.c" | sort; }
+told() { # its lines of names, those said to be zero, one a line
+	section FILES | sed -n '/^\.It Pa proc\/meminfo/,/^\.It Pa proc\/stat/p' | awk -v zero="$1" '
+		/^(\.It |\.)?Cm DirectMap/ && !/^\.It/ { if (zero) print; next }
+		/^\.It Cm/ { names = $0 }
+		/^zero on purpose/ { if (zero) print names }
+		/^\.It Cm/ && !zero' | sed 's/^\.\(It \)\{0,1\}Cm //; s/ , /\n/g' | sort
+}
+between "$(rows ZERO | wc -l)" 10 99 "some lines of meminfo are zero on purpose"
+is "$(told 1)" "$(rows ZERO)" "the page says which"
+known=$(sed -n 's/^\t\(COUNTER\|UNBOUND\|ZERO\)("\([^"]*\)".*/\2/p; s/^\t{ "\([^"]*\)", HOSTS.*/\1/p' "$TOP/src/view/meminfo.c" | sort)
+is "$( (told 0; told 1) | sort -u)" "$known" "it tells of each that lxcfs knows, and of no other"
 missing=
 for name in $(awk '{ print $1 }' /proc/stat | sed 's/[0-9]//' | sort -u); do
 	section FILES | grep -q -E "^\.It Cm (.* )?$name( |\$)" || missing="$missing $name"

@@ -3,7 +3,7 @@
 #
 # The command line: what is accepted, and what is refused with one line that says why.
 source "$(dirname "$0")/lib.sh"
-plan 72
+plan 73
 
 mkdir -p "$MNT" "$WORK/run"
 
@@ -87,13 +87,16 @@ for word in enable-cgroup enable-nsdelegate; do
 done
 stop_daemon
 
+touch "$MNT/a-file"
 start_daemon -o ro,fsname=x,subtype=y,x-systemd.automount
 matches "$(awk -v m="$MNT" '$5 == m' /proc/self/mountinfo)" "$MNT ro,.* - fuse\.lxcfs lxcfs " \
 	"-o ro is mount(2)'s; type and name stay ours whatever -o says"
+ok "a DIR that is not empty serves" test ! -e "$MNT/a-file"
 # somebody takes the pidfile away and puts another's there
 echo 1 >"$WORK/others.pid"
 mv "$WORK/others.pid" "$PIDFILE"
 stop_daemon
+rm "$MNT/a-file"
 is "$(cat "$PIDFILE")" 1 "the end does not remove a pidfile that is another's"
 rm "$PIDFILE"
 

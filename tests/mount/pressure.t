@@ -12,7 +12,7 @@ if [ ! -d /proc/pressure ]; then
 	exit 0
 fi
 FILES=$(cd / && echo proc/pressure/*) # irq where the kernel counts it
-plan $((57 + 2 * $(wc -w <<<"$FILES")))
+plan $((61 + 2 * $(wc -w <<<"$FILES")))
 
 CPU=proc/pressure/cpu
 SOME="some 200000 2000000" # 200 ms in 2 s
@@ -118,6 +118,7 @@ new_container b --cpus=1
 
 is "$(in_container a "$POKE" writes 1 3 "$SOME" /$CPU | xargs)" "done EBUSY EBUSY" "a second trigger on one handle: EBUSY"
 is "$(in_container a "$POKE" writes 2 1 "full 2000000 2000000" /proc/pressure/memory | xargs)" "done done" "another handle takes one"
+is "$("$POKE" writes 1 1 "$SOME" "$MNT/$CPU")" EOPNOTSUPP "the machine's own files take none: the kernel's do"
 is "$(in_container a bash -c 'echo some 150000 2000000 >/proc/pressure/io && echo done' 2>&1)" done "a shell can write one"
 while read -r text; do
 	is "$(in_container a "$POKE" writes 1 1 "$text" /$CPU)" EINVAL "'$text' is no trigger"
@@ -152,6 +153,32 @@ is "$(tail -n 3 "$WORK/events" | cut -d' ' -f2- | xargs)" "PRI PRI PRI" "with PO
 between "$(sed -n 4p "$WORK/events" | cut -d' ' -f1)" 500 60000 "each event once"
 end_background
 ok "whoever is killed while polling leaves nothing" wait_until 5 holds 0
+
+# As with the kernel's own file, a poll goes on and is over in time; an epoll forgets the handle.
+is "$(in_container a timeout $((30 * SLOW)) python3 - <<-'END'
+	import os, select, threading, time
+	def armed():
+	    fd = os.open("/proc/pressure/cpu", os.O_RDWR)
+	    os.write(fd, b"full 2000000 2000000\0")
+	    return fd
+	fd = armed()
+	p = select.poll()
+	p.register(fd, select.POLLPRI)
+	# POLLNVAL is what a poll that looks again says of a number that is none
+	t = threading.Thread(target=lambda: print([e for _, e in p.poll(2000) if e != select.POLLNVAL]))
+	t.start()
+	time.sleep(0.5)
+	os.close(fd)
+	t.join()
+	fd = armed()
+	e = select.epoll()
+	e.register(fd, select.EPOLLPRI)
+	e.poll(0)
+	os.close(fd)
+	print(e.poll(1))
+END
+)" $'[]\n[]' "a handle that is closed while somebody polls is no event"
+ok "and leaves nothing" wait_until 5 holds 0
 
 # The kernel's own file tells an event here: it counts the stalls from before.
 arm "$WORK/old" a "some 2000000 2000000" 1 $((6000 * (1 + SLOW / 4)))
@@ -206,6 +233,7 @@ end_background
 # ---- limits
 is "$(in_container a "$POKE" writes 66 1 "$NEVER" /proc/pressure/memory | results)" "2 ENOSPC 64 done" "a container has 64 at most"
 matches "$(cat "$DAEMON_LOG")" "pressure triggers" "and the log says so"
+is "$(cat "/proc/$(worker_pid)/task/"*/comm | grep -c lxcfs-triggers)" 1 "one thread has waited for all of them"
 ok "which are all free again later" wait_until 5 holds 0
 remove_container a
 remove_container b
