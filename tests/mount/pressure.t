@@ -12,7 +12,7 @@ if [ ! -d /proc/pressure ]; then
 	exit 0
 fi
 FILES=$(cd / && echo proc/pressure/*) # irq where the kernel counts it
-plan $((61 + 2 * $(wc -w <<<"$FILES")))
+plan $((63 + 2 * $(wc -w <<<"$FILES")))
 
 CPU=proc/pressure/cpu
 SOME="some 200000 2000000" # 200 ms in 2 s
@@ -235,6 +235,9 @@ is "$(in_container a "$POKE" writes 66 1 "$NEVER" /proc/pressure/memory | result
 matches "$(cat "$DAEMON_LOG")" "pressure triggers" "and the log says so"
 is "$(cat "/proc/$(worker_pid)/task/"*/comm | grep -c lxcfs-triggers)" 1 "one thread has waited for all of them"
 ok "which are all free again later" wait_until 5 holds 0
+chown 65534 "$CG_V2/$CG_PARENT/b/cpu.pressure"
+is "$(in_container b "$POKE" writes 1 1 "$SOME" /$CPU)" EACCES "where the cgroup is a user's the write is refused"
+matches "$(cat "$DAEMON_LOG")" "cpu.pressure of cgroup /$CG_PARENT/b: Permission denied" "and the log says which"
 remove_container a
 remove_container b
 stop_daemon
