@@ -6,7 +6,7 @@
 # of which opens, clones or connects anything.
 source "$(dirname "$0")/lib.sh"
 FILES="proc/meminfo proc/cpuinfo proc/stat proc/uptime proc/swaps proc/diskstats proc/loadavg $CPU_DIR/online"
-plan $((3 * $(wc -w <<<"$FILES")))
+plan $((3 * $(wc -w <<<"$FILES") + 2))
 
 CYCLES=300
 [ "$SLOW" -eq 1 ] || CYCLES=60
@@ -17,7 +17,7 @@ by_time='^[0-9]* *\(futex\|clock_nanosleep\|poll\|restart_syscall\|epoll_wait\)(
 recheck='"[0-9]*/\(cgroup\|stat\)"\|</proc/[0-9]*/\(cgroup\|stat\)>'
 
 # Everything the worker does while the container reads, without what concerns /dev/fuse.
-trace() { # FILE
+trace() { # FILE [CONTAINER]
 	local tracer status
 
 	strace -f -y -qq -o "$WORK/trace" -p "$(worker_pid)" >"$WORK/strace.log" 2>&1 &
@@ -26,7 +26,7 @@ trace() { # FILE
 	wait_until 10 awk '$1 == "TracerPid:" && $2 == 0 { none = 1 } END { exit none }' \
 		"/proc/$(worker_pid)/status"
 	sleep 0.3
-	in_container c "$POKE" times $CYCLES "/$1"
+	in_container "${2:-c}" "$POKE" times $CYCLES "/$1"
 	status=$?
 	kill -INT $tracer
 	wait $tracer 2>/dev/null
@@ -71,3 +71,9 @@ for file in $FILES; do
 	is "$(grep -acE '^[0-9]* *(clone|clone3|fork|vfork|socket|connect|execve)\(' "$WORK/calls") $(($(opens) > CYCLES / 20 + 5))" \
 		"0 0" "$file: it opens, clones and connects nothing" || diag "$(grep -aE '(open(at|at2)?|clone|socket)\(' "$WORK/calls" | head -n 8)"
 done
+
+# Nothing limits it, so all levels up to the root are looked at; there the kernel sums up the machine.
+new_container unlimited
+trace proc/meminfo unlimited
+between "$(grep -ac "$CG_PARENT/unlimited/memory\.stat" "$WORK/calls")" 1 $((CYCLES * 3)) "memory.stat of a container is read"
+is "$(grep -ac -e "<${CG_V1[memory]-$CG_V2}/memory\.stat>" -e '"memory\.stat"' "$WORK/calls")" 0 "that of the root never"
