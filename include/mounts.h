@@ -17,6 +17,7 @@ struct mount {
 	uint64_t major, minor;
 	struct slice root;    /* field 4: what of the file system is seen at the mount point */
 	struct slice point;   /* field 5 */
+	struct slice flags;   /* field 6: of this mount, not of the file system */
 	struct slice type;    /* of the file system */
 	struct slice options; /* the super block's: v1's controllers are among them */
 	bool visible;         /* not hidden by a mount on top of it or on a directory above it */

@@ -28,7 +28,8 @@ static bool parse_line(struct slice line, struct mount *ret)
 
 	if (!slice_cut(&line, ' ', &id) || !slice_cut(&line, ' ', &parent) ||
 		!slice_cut(&line, ':', &major) || !slice_cut(&line, ' ', &minor) ||
-		!slice_cut(&line, ' ', &m.root) || !slice_cut(&line, ' ', &m.point))
+		!slice_cut(&line, ' ', &m.root) || !slice_cut(&line, ' ', &m.point) ||
+		!slice_cut(&line, ' ', &m.flags))
 		return false;
 	if (!slice_u64(id, &m.id) || !slice_u64(parent, &m.parent) || !slice_u64(major, &m.major) ||
 		!slice_u64(minor, &m.minor) || !slice_starts(m.point, "/"))

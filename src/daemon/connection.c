@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <linux/fuse.h>
 #include <poll.h>
 #include <stdio.h>
@@ -208,14 +209,26 @@ static int open_device(void)
 	return fd;
 }
 
+/* FNV-1a, of which 30 bits. */
+uint32_t connection_max_read(const char *dir)
+{
+	autofree char *real = realpath(dir, NULL);
+	uint32_t hash = 2166136261u;
+
+	for (const char *p = real ? real : dir; *p; p++)
+		hash = (hash ^ (uint8_t)*p) * 16777619u;
+	return CONNECTION_MAX_READ_LEAST | (hash >> 2);
+}
+
 static int mount_device(const struct options *o, struct connection *c)
 {
 	const unsigned long flags = MS_NOSUID | MS_NODEV | MS_NOEXEC | o->mount_flags;
 	char data[sizeof(o->mount_data) + 128];
 
 	snprintf(data, sizeof(data),
-		"fd=%d,rootmode=40000,user_id=0,group_id=0,allow_other,default_permissions%s",
-		c->device, o->mount_data);
+		"fd=%d,rootmode=40000,user_id=0,group_id=0,allow_other,default_permissions,"
+		"max_read=%" PRIu32 "%s",
+		c->device, connection_max_read(o->dir), o->mount_data);
 	if (mount("lxcfs", o->dir, "fuse.lxcfs", flags, data) < 0)
 		return tell_dir_error(o->dir, errno);
 	return device_at(o->dir, &c->dev) ? 0 : -errno;

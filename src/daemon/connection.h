@@ -6,6 +6,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "handover.h"
@@ -24,6 +25,11 @@ struct connection {
 /* Checks that DIR can be mounted on, and detaches what a killed daemon left dead there. 0, or
  * -errno after a line in the log. */
 int connection_prepare(const char *dir);
+
+/* Tells mounts of one DIR from those of another as long as somebody holds one, also when their
+ * daemon is gone: a max_read that is too great to have any effect, which mountinfo shows. */
+uint32_t connection_max_read(const char *dir);
+#define CONNECTION_MAX_READ_LEAST (1u << 30)
 
 /* Mounts, answers INIT, notes both messages in `init` and makes the clones. 0, or -errno after a
  * line in the log, nothing being left at DIR. */

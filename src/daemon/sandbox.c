@@ -9,6 +9,7 @@
 #include <sys/capability.h>
 #include <sys/prctl.h>
 
+#include "cleanup.h"
 #include "log.h"
 
 /* No capability can come back by execve(2). Not allowed everywhere, and with no_new_privs not
@@ -20,24 +21,35 @@ static void drop_bounding_set(void)
 			return;
 }
 
-static int keep_only(cap_t caps, cap_value_t kept)
+/* Does without those that are not allowed here. */
+static int keep_only(cap_t caps, const cap_value_t *kept, size_t n)
 {
-	cap_flag_value_t permitted = CAP_CLEAR;
+	cap_flag_value_t permitted[CAP_LAST_CAP + 1] = { CAP_CLEAR };
 
-	cap_get_flag(caps, kept, CAP_PERMITTED, &permitted);
-	if (permitted == CAP_CLEAR)
-		log_error("CAP_SYS_PTRACE is not allowed here: containers of other users cannot be "
-			  "told from the host: add it to the service's capabilities");
+	for (size_t i = 0; i < n; i++)
+		cap_get_flag(caps, kept[i], CAP_PERMITTED, &permitted[i]);
 	if (cap_clear(caps) < 0)
 		return -errno;
-	if (permitted == CAP_SET &&
-		(cap_set_flag(caps, CAP_PERMITTED, 1, &kept, CAP_SET) < 0 ||
-			cap_set_flag(caps, CAP_EFFECTIVE, 1, &kept, CAP_SET) < 0))
-		return -errno;
+	for (size_t i = 0; i < n; i++)
+		if (permitted[i] == CAP_SET &&
+			(cap_set_flag(caps, CAP_PERMITTED, 1, &kept[i], CAP_SET) < 0 ||
+				cap_set_flag(caps, CAP_EFFECTIVE, 1, &kept[i], CAP_SET) < 0))
+			return -errno;
 	return cap_set_proc(caps) < 0 ? -errno : 0;
 }
 
-int sandbox_enter(bool debug)
+static bool is_permitted(cap_value_t cap)
+{
+	cap_t caps = cap_get_proc();
+	cap_flag_value_t permitted = CAP_CLEAR;
+
+	if (caps)
+		cap_get_flag(caps, cap, CAP_PERMITTED, &permitted);
+	cap_free(caps);
+	return permitted == CAP_SET;
+}
+
+static int give_up_but(const cap_value_t *kept, size_t n)
 {
 	cap_t caps;
 	int r;
@@ -47,13 +59,38 @@ int sandbox_enter(bool debug)
 	caps = cap_get_proc();
 	if (!caps)
 		return -errno;
-	r = keep_only(caps, CAP_SYS_PTRACE);
+	r = keep_only(caps, kept, n);
 	cap_free(caps);
 	if (r < 0)
 		return r;
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-		return -errno;
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? -errno : 0;
+}
+
+int sandbox_enter(bool debug)
+{
+	static const cap_value_t kept[] = { CAP_SYS_PTRACE };
+	int r;
+
+	if (!is_permitted(CAP_SYS_PTRACE))
+		log_error("CAP_SYS_PTRACE is not allowed here: containers of other users cannot be "
+			  "told from the host: add it to the service's capabilities");
+	r = give_up_but(kept, countof(kept));
+	if (r < 0)
+		return r;
 	if (!debug && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		return -errno;
 	return 0;
+}
+
+int sandbox_enter_healing(void)
+{
+	/* Namespace links of other users' processes; entering a mount namespace and changing it;
+	 * directories there that only their owners may pass. */
+	static const cap_value_t kept[] = { CAP_SYS_PTRACE, CAP_SYS_ADMIN, CAP_SYS_CHROOT,
+		CAP_DAC_READ_SEARCH };
+	int r = give_up_but(kept, countof(kept));
+
+	if (r < 0)
+		return r;
+	return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ? -errno : 0;
 }

@@ -20,6 +20,7 @@
 #include "clock.h"
 #include "connection.h"
 #include "handover.h"
+#include "heal.h"
 #include "log.h"
 #include "pidfile.h"
 #include "worker.h"
@@ -47,6 +48,8 @@ struct supervisor {
 	uint64_t worker_due_ns;     /* CLOCK_MONOTONIC: not before */
 	uint64_t deaths_ns[DEATHS]; /* a ring of the last ones */
 	unsigned n_deaths;
+	pid_t healer;  /* 0: none runs */
+	bool heal_due; /* of a connection that took another's place */
 	bool stopped;
 	int status; /* of the program, when stopped */
 };
@@ -62,6 +65,17 @@ static void stop(struct supervisor *s, int status)
 {
 	s->stopped = true;
 	s->status = status;
+}
+
+/* One that the kernel holds cannot be reaped; the supervisor must not wait for it. */
+static void end_child(pid_t *pid)
+{
+	if (*pid == 0)
+		return;
+	kill(*pid, SIGKILL);
+	for (int i = 0; i < REAP_STEPS && waitpid(*pid, NULL, WNOHANG) == 0; i++)
+		pause_ns(10 * NS_PER_MS);
+	*pid = 0;
 }
 
 /* --- the worker ------------------------------------------------------------------------- */
@@ -107,6 +121,25 @@ static void start_worker(struct supervisor *s)
 	s->worker = pid;
 }
 
+/* --- containers' binds of a connection that is gone ------------------------------------- */
+
+/* Behind the worker's start: it needs answers. */
+static void start_healer(struct supervisor *s)
+{
+	pid_t pid;
+
+	s->heal_due = false;
+	end_child(&s->healer); /* its answers were for another connection */
+	pid = heal_start(s->options->dir, s->connection.dev);
+	if (pid > 0)
+		s->healer = pid;
+	else
+		log_limited("heal fork",
+			"cannot look for dead binds of running containers: %s: restart those whose "
+			"files say 'Transport endpoint is not connected'",
+			strerror(-pid));
+}
+
 /* Notes a death; when the next worker may start. */
 static uint64_t due_after_death(struct supervisor *s)
 {
@@ -139,6 +172,7 @@ static void disconnected(struct supervisor *s)
 	r = connection_open(s->options, &s->handover->init, &s->connection);
 	if (r < 0)
 		stop(s, 1);
+	s->heal_due = true;
 	s->worker_due_ns = due_after_death(s);
 }
 
@@ -173,6 +207,8 @@ static void reap(struct supervisor *s)
 {
 	int status;
 
+	if (s->healer != 0 && waitpid(s->healer, NULL, WNOHANG) == s->healer)
+		s->healer = 0;
 	if (s->worker == 0 || waitpid(s->worker, &status, WNOHANG) != s->worker)
 		return;
 	if (WIFEXITED(status) && WEXITSTATUS(status) == WORKER_EXIT_DISCONNECTED &&
@@ -184,17 +220,6 @@ static void reap(struct supervisor *s)
 	tell_death(s, status);
 	s->worker = 0;
 	s->worker_due_ns = due_after(s, status);
-}
-
-/* A thread that the kernel holds cannot be reaped; our own end must not wait for it. */
-static void end_worker(struct supervisor *s)
-{
-	if (s->worker == 0)
-		return;
-	kill(s->worker, SIGKILL);
-	for (int i = 0; i < REAP_STEPS && waitpid(s->worker, NULL, WNOHANG) == 0; i++)
-		pause_ns(10 * NS_PER_MS);
-	s->worker = 0;
 }
 
 /* --- signals ---------------------------------------------------------------------------- */
@@ -268,6 +293,8 @@ static void serve(struct supervisor *s)
 
 		if (s->worker == 0 && s->worker_due_ns <= clock_monotonic_ns())
 			start_worker(s);
+		if (s->heal_due && s->worker != 0)
+			start_healer(s);
 		if (poll(&p, 1, poll_timeout(s)) <= 0)
 			continue;
 		while (!s->stopped && read(s->signals, &info, sizeof(info)) == sizeof(info))
@@ -329,8 +356,9 @@ static int start(struct supervisor *s)
  * is aborted with the connection. */
 static void take_away(struct supervisor *s)
 {
+	end_child(&s->healer);
 	connection_detach(&s->connection, s->options->dir);
-	end_worker(s);
+	end_child(&s->worker);
 	connection_close(&s->connection);
 	handover_free(s->handover);
 	cleanup_close(&s->handover_fd);
@@ -344,7 +372,8 @@ int supervisor_run(const struct options *options)
 		.pidfile = PIDFILE_NONE,
 		.connection = CONNECTION_NONE,
 		.handover_fd = -1,
-		.signals = -1 };
+		.signals = -1,
+		.heal_due = true };
 
 	log_set_debug(options->debug);
 	if (start(&s) < 0)

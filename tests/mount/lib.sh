@@ -155,9 +155,9 @@ start_daemon() {
 	bail "no daemon"
 }
 
-# The process that answers: the supervisor's child.
+# The process that answers: the supervisor's child that does not heal containers' binds.
 worker_pid() {
-	ps -o pid= --ppid "$DAEMON_PID" | awk 'END { print $1 + 0 }'
+	ps -o pid=,comm= --ppid "$DAEMON_PID" | awk '$2 != "lxcfs-heal" { pid = $1 } END { print pid + 0 }'
 }
 
 unmount_all() { # everything stacked at the path

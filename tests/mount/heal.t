@@ -1,0 +1,165 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# Containers outlive the connection their files were bound from: aborted, killed or stopped, soon
+# after the daemon is back every open in them reads right values again, and nothing else of their
+# mounts has changed.
+source "$(dirname "$0")/lib.sh"
+plan 51
+
+EVERY="$SERVED $CPU_DIR/online"
+
+# Every file opens and can be read.
+all_read() { # CONTAINER FILE...
+	local name=$1
+
+	shift
+	nsenter -t "${CT_PID[$name]}" -m -- bash -c 'cat "${@/#//}" >/dev/null' - "$@" 2>/dev/null
+}
+
+# The daemon is back: how long until the containers a and u are whole again?
+healed() { # WHAT FILES-OF-A
+	local began now
+
+	began=$(now_ms)
+	while ! all_read a $2 || ! all_read u $EVERY; do
+		now=$(now_ms)
+		[ $((now - began)) -lt $((10000 * SLOW)) ] || break
+		sleep 0.02
+	done
+	diag "$1: $(($(now_ms) - began)) ms from its answer at DIR"
+	ok "$1: every file opens" all_read a $2
+	ok "$1: in the user namespace as well" all_read u $EVERY
+	is "$(meminfo a MemTotal) $(meminfo u MemTotal)" "262144 131072" "$1: each container has its own memory"
+	is "$(in_container a cat "/$CPU_DIR/online") $(in_container a grep -c ^processor /proc/cpuinfo)" "0 1" "$1: and its CPUs"
+}
+
+type_at() { # CONTAINER POINT: what is on top there
+	nsenter -t "${CT_PID[$1]}" -m -- stat -f -c %T "$2" 2>&1
+}
+
+mounts_at() { # CONTAINER POINT
+	awk -v p="$2" '$5 == p' "/proc/${CT_PID[$1]}/mountinfo"
+}
+
+reads_its_memory() { [ "$(in_container "$1" cat "$2" 2>/dev/null | value MemTotal)" = "$3" ]; }
+
+is_aborted() { ! timeout 5 cat "$1" >/dev/null 2>&1; }
+
+start_other() {
+	mkdir -p "$WORK/mnt2" "$WORK/run2"
+	"$LXCFS" --runtime-dir="$WORK/run2" "$WORK/mnt2" </dev/null >>"$WORK/other.log" 2>&1 &
+	other=$!
+	wait_until 10 test -e "$WORK/mnt2/proc/stat" || bail "no second daemon"
+}
+
+other=
+test_cleanup() {
+	[ -z "$other" ] || kill -CONT $other $(children_of $other)
+	[ -z "$other" ] || { kill -TERM $other && wait $other; }
+	unmount_all "$WORK/own"
+	unmount_all "$WORK/mnt2"
+}
+
+# ---- what the containers have bound
+start_daemon
+start_other
+new_container a --memory=$((256 * MIB)) --cpus=0
+new_container u --userns --memory=$((128 * MIB)) --cpus=0
+new_container d --memory=$((64 * MIB))
+T=$WORK/t
+mkdir "$T"
+in_container a bash -ec 'mount -t tmpfs none "$1" && cd "$1"
+	touch ro other && mkdir victim d race whole "blank and	tab" && touch {victim,d,race,"blank and	tab"}/f
+	mount --bind "$2/proc/meminfo" ro && mount -o remount,bind,ro,noatime ro
+	mount --bind "$3/proc/uptime" other
+	mount --bind "$2" whole
+	for f in d/f race/f "blank and	tab/f"; do mount --bind "$2/proc/meminfo" "$f"; done
+	' - "$T" "$MNT" "$WORK/mnt2" 2>"$WORK/err"
+is "$(cat "$WORK/err")" "" "binds of all kinds are made"
+in_container a bash -ec 'cd "$1"; mv d moved; ln -s victim d' - "$T"
+mask=/$CPU_DIR/cpu0/topology
+in_container a mount -t tmpfs none "$mask"
+touch "$WORK/own"
+mount --bind "$MNT/proc/meminfo" "$WORK/own"
+points_before=$(awk '{ print $5 }' "/proc/${CT_PID[a]}/mountinfo" | sort -u)
+
+# ---- umount -f by a container
+in_container a umount -f /proc/uptime 2>/dev/null
+wait_until 10 daemon_answers || diag "DIR does not serve again"
+EVERY_OF_A=${EVERY/proc\/uptime/}
+healed "aborted by umount -f" "$EVERY_OF_A"
+isnt "$(type_at a /proc/uptime)" fuseblk "what the container itself unmounted stays so"
+is "$(mounts_at a /proc/uptime)" "" "with no mount there"
+matches "$(mounts_at a "$T/ro")" ' ro,nosuid,nodev,noexec,noatime - fuse\.lxcfs ' "a bind's own flags are kept, and it has no peers"
+is "$(in_container a cat "$T/ro" | value MemTotal)" 262144 "and it reads right"
+isnt "$(in_container a bash -c 'echo >"$1"' - "$T/ro" 2>&1)" "" "but takes no writing"
+is "$(in_container a cat "$T/whole/proc/meminfo" | value MemTotal)" 262144 "a bind of the whole of DIR is healed"
+is "$(in_container a cat "$T/blank and	tab/f" | value MemTotal)" 262144 "a path that mountinfo escapes too"
+is "$(in_container a cat "$T/moved/f" | value MemTotal)" 262144 "a bind that was moved is healed where it is"
+is "$(in_container a stat -c %s "$T/victim/f")" 0 "and not where a symbolic link in its old place points"
+is "$(in_container a ls "$mask" | wc -l)" 0 "what the runtime hid in a directory of ours stays hidden"
+is "$(type_at a "$mask")" tmpfs "by a mount of its own"
+is "$(cat "$WORK/own" | grep -c MemTotal)" 1 "a bind beside DIR in the daemon's own namespace is healed"
+is "$(mounts_at a "$T/other" | grep -c fuse.lxcfs)" 1 "another daemon's bind is left alone"
+is "$(in_container a stat -c %d "$T/other")" "$(stat -c %d "$WORK/mnt2/proc/uptime")" "it is that daemon's"
+is "$(awk '{ print $5 }' "/proc/${CT_PID[a]}/mountinfo" | sort -u)" "$(grep -v '^/proc/uptime$' <<<"$points_before")" "there are mounts where there were before, and nowhere else"
+is "$(in_container d cat /proc/meminfo | value MemTotal)" 65536 "the other container is healed"
+matches "$(cat "$DAEMON_LOG")" 'put [0-9]+ dead binds right in [0-9]+ mount namespaces' "the log says what was done"
+
+# ---- kill -9, with a daemon beside it that does not answer, and a container that ends meanwhile
+kill -STOP $other $(children_of $other)
+old=$DAEMON_PID
+kill -KILL "$old"
+wait "$old" 2>/dev/null
+DAEMON_PID=
+ok "without a daemon the binds are dead" wait_until 10 is_aborted "$WORK/own"
+in_container a bash -c 'cd "$1" && while mv race away && ln -s victim race && rm race && mv away race; do :; done' - "$T" &
+racer=$!
+background+=($racer)
+(sleep 0.15; kill -KILL "${CT_PID[d]}") &
+killer=$!
+start_daemon
+wait $killer
+healed "killed and started" "$EVERY_OF_A"
+is "$(in_container a cat "$T/moved/f" | value MemTotal)" 262144 "other binds too"
+ok "a container that moves its mount points about all the time comes to nothing" kill -0 "${CT_PID[a]}"
+sleep 1
+kill_tree $racer
+wait $racer 2>/dev/null
+is "$(mounts_at a "$T/victim/f")" "" "nothing was mounted where its symbolic link points"
+kill -CONT $other $(children_of $other)
+ok "the daemon that did not answer" wait_until 10 all_read a "${T#/}/other"
+is "$(in_container a stat -c %d "$T/other")" "$(stat -c %d "$WORK/mnt2/proc/uptime")" "still answers its own bind"
+is "$(type_at a "$mask")" tmpfs "what was hidden is hidden"
+
+# ---- a full stop, and another start
+kill -KILL $other
+wait $other 2>/dev/null
+stop_daemon
+ok "stopped, the binds are dead" is_aborted "$WORK/own"
+ok "in the container as well" bash -c '! timeout 5 "$@" >/dev/null 2>&1 && [ $? -ne 124 ]' - \
+	nsenter -t "${CT_PID[a]}" -m -- cat /proc/meminfo
+start_daemon
+healed "stopped and started" "$EVERY_OF_A"
+matches "$(mounts_at a "$T/ro" | tail -n 1)" ' ro,nosuid,nodev,noexec,noatime ' "flags outlast several healings"
+ok "a bind of another DIR whose daemon died is left to that one" is_aborted "/proc/${CT_PID[a]}/root$T/other"
+ok "also in the daemon's own namespace" is_aborted "$WORK/mnt2/proc/stat"
+start_other
+ok "which heals it" wait_until 10 all_read a "${T#/}/other"
+between "$(mounts_at a /proc/meminfo | wc -l)" 1 2 "dead mounts do not pile up"
+between "$(mounts_at u /proc/meminfo | wc -l)" 1 2 "nor in the user namespace"
+
+# ---- the process that heals ends by itself, and with the daemon
+healer() { ps -o pid=,comm= --ppid "$DAEMON_PID" | awk '$2 == "lxcfs-heal" { print $1 }'; }
+no_healer() { [ -z "$(healer)" ]; }
+ok "the process that heals ends" wait_until 10 no_healer
+is "$(ps -o stat=,comm= --ppid "$DAEMON_PID" | grep -c ^Z)" 0 "and is reaped"
+stop_daemon
+start_daemon
+pid=$(healer)
+isnt "$pid" "" "a start looks again"
+is "$(grep -s ^CapEff "/proc/$pid/status" | cut -f2)" 00000000002c0004 "with the capabilities it takes"
+stop_daemon
+ok "a stop ends it" gone "${pid:-1}"
+is "$(cat "/proc/${CT_PID[a]}/comm" "/proc/${CT_PID[u]}/comm" | xargs)" "poke poke" "no container was restarted"
