@@ -1,18 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Finds the mount namespaces that hold dead binds, and gives each to a process of its own with a
- * deadline. Reads nothing but /proc here: text that the kernel makes without asking any file
- * system.
+ * Finds all mount namespaces and gives each to a process of its own with a deadline. Looks at
+ * nothing here whose size or answer a container decides: one hostile container must not take the
+ * time of the others.
  */
 #include "heal.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <search.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -29,70 +26,84 @@
 
 /* When it looks: a killed daemon's connection lasts until its last thread is gone, and a container
  * may be just about to bind what is dead. A namespace that does not come to an end must not keep
- * the others waiting for long, nor may some: later looks are more patient. */
+ * the others waiting for long: later looks are more patient. */
 static const struct {
-	unsigned at_s; /* after the start */
+	unsigned at_s; /* after the first */
 	unsigned job_ms;
 } looks[] = { { 0, 500 }, { 1, 1000 }, { 5, 3000 } };
 
-#define LOOK_LIMIT_NS (60 * NS_PER_S)
-#define MOUNTINFO_MAX (16u << 20)
-#define TYPE_WORD " fuse.lxcfs "
+#define LOOK_LIMIT_NS (30 * NS_PER_S)
+#define LIMIT_S 120u /* more than all looks can take */
 
-#define JOBS 16u
-#define JOB_ABANDONED_NS (200 * NS_PER_MS) /* after its limit */
+#define JOBS 8u
+#define GIVEN_UP_AFTER_NS (200 * NS_PER_MS) /* a job that its limit did not end */
+#define GIVEN_UP_MAX 32u
+#define STATUS_MAX (64u << 10)
 
 struct job {
 	pid_t pid; /* 0: none */
-	pid_t container;
-	uint64_t abandoned_ns; /* CLOCK_MONOTONIC: then it is waited for no more */
+	pid_t process;
+	ino_t namespace;
+	uint64_t given_up_ns; /* CLOCK_MONOTONIC: then it is waited for no more */
 };
 
 struct healer {
-	const char *dir;
-	dev_t dev;
-	uint32_t max_read;
-	int proc;
+	struct heal_source source;
+	struct heal_counts *counts;
 	ino_t own_namespace;
-	uint64_t deadline_ns; /* CLOCK_MONOTONIC: of one look */
-	unsigned job_ms;
-	void *seen; /* tsearch(3)'s: struct view_of_mounts */
 	struct job jobs[JOBS];
-	struct heal_shared *shared;
+	ino_t given_up[GIVEN_UP_MAX]; /* namespaces whose job the kernel holds: one each, no more */
+	unsigned n_given_up;
+
+	/* of one look */
+	unsigned job_ms;
+	uint64_t deadline_ns; /* CLOCK_MONOTONIC */
+	void *seen;           /* tsearch(3)'s, of namespaces: the numbers themselves */
+	unsigned failed;      /* namespaces */
+	pid_t failed_process; /* in the first of them */
+	int failed_error;
 };
 
 /* --- jobs ------------------------------------------------------------------------------- */
 
-static void job_ended(struct healer *h, pid_t pid, int status)
+static void note_failure(struct healer *h, pid_t process, int error)
 {
-	for (size_t i = 0; i < JOBS; i++) {
-		struct job *j = &h->jobs[i];
-
-		if (j->pid != pid)
-			continue;
-		if (WIFSIGNALED(status)) /* its timer */
-			heal_failed(h->shared, j->container, ETIME);
-		j->pid = 0;
-	}
+	if (h->failed++ > 0)
+		return;
+	h->failed_process = process;
+	h->failed_error = error;
 }
 
-/* Jobs, and what jobs that are over have left. */
+static void job_ended(struct healer *h, struct job *j, int status)
+{
+	if (WIFSIGNALED(status)) /* its timer */
+		note_failure(h, j->process, ETIME);
+	else if (WEXITSTATUS(status) != 0)
+		note_failure(h, j->process, WEXITSTATUS(status));
+	j->pid = 0;
+}
+
+/* The kernel holds it until whoever it waits for answers or ends. */
+static void give_up(struct healer *h, struct job *j)
+{
+	note_failure(h, j->process, ETIME);
+	if (h->n_given_up < GIVEN_UP_MAX)
+		h->given_up[h->n_given_up++] = j->namespace;
+	j->pid = 0;
+}
+
 static void reap(struct healer *h)
 {
 	const uint64_t now = clock_monotonic_ns();
 	int status;
-	pid_t pid;
 
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-		job_ended(h, pid, status);
-	for (size_t i = 0; i < JOBS; i++) {
-		struct job *j = &h->jobs[i];
-
-		if (j->pid == 0 || now < j->abandoned_ns)
+	for (struct job *j = h->jobs; j < h->jobs + JOBS; j++) {
+		if (j->pid == 0)
 			continue;
-		/* The kernel holds it, until whoever holds it up answers or ends. */
-		heal_failed(h->shared, j->container, ETIME);
-		j->pid = 0;
+		if (waitpid(j->pid, &status, WNOHANG) == j->pid)
+			job_ended(h, j, status);
+		else if (now >= j->given_up_ns)
+			give_up(h, j);
 	}
 }
 
@@ -116,20 +127,28 @@ static void wait_until_running(struct healer *h, unsigned most)
 		sigtimedwait(&child, NULL, &t);
 }
 
-_Noreturn static void run_job(const struct healer *h, const struct heal_target *t, pid_t parent)
+/* Somebody in a namespace. */
+struct place {
+	pid_t pid;
+	int process; /* its directory in /proc */
+	int namespace;
+	ino_t number;
+};
+
+_Noreturn static void run_job(const struct healer *h, const struct place *p, pid_t parent)
 {
 	const struct itimerval limit = { .it_value = {
 						 h->job_ms / 1000, h->job_ms % 1000 * 1000 } };
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)
-		_exit(1);
+		_exit(0);
 	setitimer(ITIMER_REAL, &limit, NULL); /* SIGALRM ends it */
-	heal_namespace(t, h->shared);
-	_exit(0);
+	_exit(-heal_namespace(
+		&h->source, p->process, p->namespace, p->number == h->own_namespace, h->counts));
 }
 
-static void start_job(struct healer *h, const struct heal_target *t)
+static void start_job(struct healer *h, const struct place *p)
 {
 	const pid_t parent = getpid();
 	struct job *j = h->jobs;
@@ -140,150 +159,140 @@ static void start_job(struct healer *h, const struct heal_target *t)
 		j++;
 	pid = fork();
 	if (pid == 0)
-		run_job(h, t, parent);
+		run_job(h, p, parent);
 	if (pid < 0)
-		heal_failed(h->shared, t->pid, errno);
+		note_failure(h, p->pid, errno);
 	else
-		*j = (struct job){ pid, t->pid,
-			clock_monotonic_ns() + h->job_ms * NS_PER_MS + JOB_ABANDONED_NS };
+		*j = (struct job){ pid, p->pid, p->number,
+			clock_monotonic_ns() + h->job_ms * NS_PER_MS + GIVEN_UP_AFTER_NS };
 }
 
-/* --- processes -------------------------------------------------------------------------- */
+/* --- namespaces ------------------------------------------------------------------------- */
 
-/* Two processes of one namespace see the same mounts if they have the same root directory. */
-struct view_of_mounts {
-	ino_t namespace;
-	char root[];
-};
-
-static int compare_views(const void *a, const void *b)
+static int compare_numbers(const void *a, const void *b)
 {
-	const struct view_of_mounts *x = a, *y = b;
-
-	if (x->namespace != y->namespace)
-		return x->namespace < y->namespace ? -1 : 1;
-	return strcmp(x->root, y->root);
+	return ((uintptr_t)a > (uintptr_t)b) - ((uintptr_t)a < (uintptr_t)b);
 }
 
-/* False when what that process sees was looked at already, or cannot be told any more. The path is
- * the kernel's text: nothing is looked up. */
-static bool is_new_view(struct healer *h, int process, bool *ret_own)
+static bool is_given_up(const struct healer *h, ino_t namespace)
 {
-	char root[PATH_MAX];
-	ssize_t n = readlinkat(process, "root", root, sizeof(root) - 1);
-	struct view_of_mounts *v, **known;
-	struct stat st;
-
-	if (n < 0 || fstatat(process, "ns/mnt", &st, 0) < 0)
-		return false;
-	root[n] = '\0';
-	v = malloc(sizeof(*v) + (size_t)n + 1);
-	if (!v)
-		return false;
-	v->namespace = st.st_ino;
-	memcpy(v->root, root, (size_t)n + 1);
-	known = tsearch(v, &h->seen, compare_views);
-	if (!known || *known != v) {
-		free(v);
-		return false;
-	}
-	*ret_own = st.st_ino == h->own_namespace;
-	return true;
-}
-
-static bool needs_healing(const struct heal_target *t)
-{
-	for (size_t i = 0; i < t->mounts.n; i++)
-		if (heal_may_need(t, &t->mounts.list[i]))
+	for (unsigned i = 0; i < h->n_given_up; i++)
+		if (h->given_up[i] == namespace)
 			return true;
 	return false;
 }
 
-static int read_mounts(struct healer *h, int process, struct text *text, struct mounts *ret)
+/* The first process of a pid namespace right below ours. */
+static bool is_container_init(int process)
 {
-	int r = read_file_bounded(process, "mountinfo", MOUNTINFO_MAX, h->deadline_ns, text);
-
-	if (r < 0)
-		return r;
-	if (!text->len || !memmem(text->data, text->len, TYPE_WORD, strlen(TYPE_WORD)))
-		return 0;
-	return mounts_parse(slice_of(text), NULL, ret);
-}
-
-static void look_at_process(struct healer *h, pid_t pid, const char *name)
-{
-	autoclose int process = openat(h->proc, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	struct heal_target t = { .process = process,
-		.pid = pid,
-		.dir = h->dir,
-		.dev = h->dev,
-		.max_read = h->max_read };
 	autotext text = { 0 };
-	int r;
+	struct slice rest, line, key;
+	uint64_t numbers[3];
 
-	if (process < 0 || !is_new_view(h, process, &t.own))
-		return;
-	r = read_mounts(h, process, &text, &t.mounts);
-	if (r == -EFBIG || r == -ENOMEM)
-		heal_failed(h->shared, pid, -r);
-	if (r == 0 && needs_healing(&t))
-		start_job(h, &t);
-	mounts_free(&t.mounts);
+	if (read_file_bounded(process, "status", STATUS_MAX, 0, &text) < 0)
+		return false;
+	rest = slice_of(&text);
+	while (slice_line(&rest, &line))
+		if (slice_word(&line, &key) && slice_equal(key, "NSpid:"))
+			return parse_columns(line, numbers, countof(numbers)) == 2 &&
+				numbers[1] == 1;
+	return false;
 }
 
-static void look(struct healer *h)
+static void look_at_process(struct healer *h, pid_t pid, const char *name, bool inits_alone)
 {
-	autodir *dir = open_dir_at(h->proc, ".");
+	autoclose int process = openat(h->source.proc, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	autoclose int namespace = -1;
+	struct stat st;
+	void *key;
+
+	if (process < 0 || fstatat(process, "ns/mnt", &st, 0) < 0)
+		return;
+	key = (void *)(uintptr_t)st.st_ino;
+	if (tfind(key, &h->seen, compare_numbers) || (inits_alone && !is_container_init(process)))
+		return;
+	namespace = openat(process, "ns/mnt", O_RDONLY | O_CLOEXEC);
+	if (namespace < 0 || fstat(namespace, &st) < 0 || (void *)(uintptr_t)st.st_ino != key)
+		return; /* the next process that is in it will do */
+	if (!tsearch(key, &h->seen, compare_numbers) || is_given_up(h, st.st_ino))
+		note_failure(h, pid, ETIME);
+	else
+		start_job(h, &(struct place){ pid, process, namespace, st.st_ino });
+}
+
+static bool is_cut_short(const struct healer *h)
+{
+	return h->n_given_up == GIVEN_UP_MAX || clock_monotonic_ns() > h->deadline_ns;
+}
+
+static void look_at_processes(struct healer *h, bool inits_alone)
+{
+	autodir *dir = open_dir_at(h->source.proc, ".");
 	struct dirent *entry;
 
-	h->deadline_ns = clock_monotonic_ns() + LOOK_LIMIT_NS;
-	memset(h->shared, 0, sizeof(*h->shared));
-	while (dir && (entry = readdir(dir)) && clock_monotonic_ns() < h->deadline_ns) {
+	while (dir && !is_cut_short(h) && (entry = readdir(dir))) {
 		uint64_t pid;
 
-		if (slice_u64(slice_str(entry->d_name), &pid) && pid <= INT_MAX)
-			look_at_process(h, (pid_t)pid, entry->d_name);
+		if (slice_u64(slice_str(entry->d_name), &pid) && pid <= INT32_MAX)
+			look_at_process(h, (pid_t)pid, entry->d_name, inits_alone);
 	}
+}
+
+static void forget(void *number)
+{
+	(void)number;
+}
+
+/* Containers' own namespaces come first, for those that somebody inside makes may be many. */
+static void look(struct healer *h)
+{
+	h->deadline_ns = clock_monotonic_ns() + LOOK_LIMIT_NS;
+	h->failed = 0;
+	atomic_store(&h->counts->binds, 0);
+	atomic_store(&h->counts->namespaces, 0);
+	look_at_process(h, getppid(), "self", false);
+	look_at_processes(h, true);
+	look_at_processes(h, false);
 	wait_until_running(h, 0);
-	tdestroy(h->seen, free);
+	tdestroy(h->seen, forget);
 	h->seen = NULL;
 }
 
 /* --- the process that heals ------------------------------------------------------------- */
 
-void heal_failed(struct heal_shared *shared, pid_t pid, int error)
+static void tell(const struct healer *h, bool last)
 {
-	int none = 0;
-
-	atomic_fetch_add(&shared->failed, 1);
-	if (atomic_compare_exchange_strong(&shared->failed_pid, &none, pid))
-		atomic_store(&shared->failed_error, error);
-}
-
-static void tell(const struct heal_shared *s, bool last)
-{
-	if (s->healed)
+	if (h->counts->binds)
 		log_info("put %u dead binds right in %u mount namespaces: no container need be "
 			 "restarted",
-			s->healed, s->namespaces);
-	if (s->failed && last)
-		log_error("%u dead binds could not be put right, among them some that process %d "
-			  "sees: %s: restart these containers",
-			s->failed, s->failed_pid, strerror(s->failed_error));
+			h->counts->binds, h->counts->namespaces);
+	if (h->failed && last)
+		log_error("dead binds in %u mount namespaces could not be put right, among them "
+			  "that of process %d: %s: restart these containers",
+			h->failed, h->failed_process, strerror(h->failed_error));
+	if (is_cut_short(h) && last)
+		log_error("not every mount namespace could be looked at for dead binds: restart "
+			  "containers whose files say 'Transport endpoint is not connected'");
 }
 
-static int prepare(struct healer *h)
+static int prepare(struct healer *h, const char *dir, dev_t dev)
 {
+	struct heal_source *s = &h->source;
 	struct stat st;
 
-	h->max_read = connection_max_read(h->dir);
-	h->proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (h->proc < 0 || fstatat(h->proc, "self/ns/mnt", &st, 0) < 0)
+	s->dev = dev;
+	s->max_read = connection_max_read(dir);
+	s->proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	s->dir = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (s->proc < 0 || s->dir < 0)
+		return -errno;
+	s->namespace = openat(s->proc, "self/ns/mnt", O_RDONLY | O_CLOEXEC);
+	if (s->namespace < 0 || fstat(s->namespace, &st) < 0)
 		return -errno;
 	h->own_namespace = st.st_ino;
-	h->shared = mmap(NULL, sizeof(*h->shared), PROT_READ | PROT_WRITE,
+	h->counts = mmap(NULL, sizeof(*h->counts), PROT_READ | PROT_WRITE,
 		MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	return h->shared == MAP_FAILED ? -errno : 0;
+	return h->counts == MAP_FAILED ? -errno : 0;
 }
 
 /* Till the first worker answers; a job's time is not for that. */
@@ -291,28 +300,28 @@ static void wait_for_daemon(const struct healer *h)
 {
 	struct statx st;
 
-	statx(AT_FDCWD, h->dir, AT_STATX_FORCE_SYNC, STATX_TYPE, &st);
+	statx(h->source.dir, "", AT_EMPTY_PATH | AT_STATX_FORCE_SYNC, STATX_TYPE, &st);
 }
 
-_Noreturn static void heal(struct healer *h)
+static int heal(const char *dir, dev_t dev)
 {
+	struct healer h = { 0 };
 	unsigned slept_s = 0;
-	int r = prepare(h);
+	int r = prepare(&h, dir, dev);
 
 	if (r < 0)
-		log_error("cannot look for dead binds: %s: restart the containers whose files say "
-			  "'Transport endpoint is not connected'",
-			strerror(-r));
-	for (size_t i = 0; r == 0 && i < countof(looks); i++) {
+		return r;
+	wait_for_daemon(&h);
+	alarm(LIMIT_S);
+	for (size_t i = 0; i < countof(looks); i++) {
 		sleep(looks[i].at_s - slept_s);
 		slept_s = looks[i].at_s;
-		reap(h);
-		h->job_ms = looks[i].job_ms;
-		wait_for_daemon(h);
-		look(h);
-		tell(h->shared, i == countof(looks) - 1);
+		h.job_ms = looks[i].job_ms;
+		wait_for_daemon(&h);
+		look(&h);
+		tell(&h, i == countof(looks) - 1);
 	}
-	_exit(0);
+	return 0;
 }
 
 /* Only what ends a wait for children is held back. */
@@ -325,23 +334,33 @@ static void child_signals(void)
 	sigprocmask(SIG_SETMASK, &mask, NULL);
 }
 
-pid_t heal_start(const char *dir, dev_t dev)
+static int heal_apart(const char *dir, dev_t dev, pid_t parent)
 {
-	struct healer h = { .dir = dir, .dev = dev, .proc = -1 };
-	const pid_t parent = getpid();
-	pid_t pid = fork();
+	int r;
 
-	if (pid != 0)
-		return pid < 0 ? -errno : pid;
 	/* Nothing of the connection's: it would live as long as somebody who is held up. */
 	close_range(STDERR_FILENO + 1, ~0U, 0);
 	child_signals();
 	prctl(PR_SET_NAME, "lxcfs-heal");
-	prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
-	if (sandbox_enter_healing() < 0)
-		_exit(1);
+	r = sandbox_enter_healing();
+	if (r < 0)
+		return r;
 	prctl(PR_SET_PDEATHSIG, SIGKILL); /* behind every change of capabilities, which undo it */
-	if (getppid() != parent)
-		_exit(1);
-	heal(&h);
+	return getppid() != parent ? -ESRCH : heal(dir, dev);
+}
+
+pid_t heal_start(const char *dir, dev_t dev)
+{
+	const pid_t parent = getpid();
+	pid_t pid = fork();
+	int r;
+
+	if (pid != 0)
+		return pid < 0 ? -errno : pid;
+	r = heal_apart(dir, dev, parent);
+	if (r < 0)
+		log_error("cannot look for dead binds: %s: restart containers whose files say "
+			  "'Transport endpoint is not connected'",
+			strerror(-r));
+	_exit(0);
 }

@@ -10,19 +10,18 @@
 #include <limits.h>
 #include <linux/openat2.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 
 #include "cleanup.h"
-#include "clock.h"
 #include "connection.h"
 #include "heal.h"
+#include "mounts.h"
+#include "root.h"
 
 #ifndef MOVE_MOUNT_BENEATH
 #define MOVE_MOUNT_BENEATH 0x200 /* Linux 6.5 */
@@ -30,27 +29,27 @@
 
 #define TYPE "fuse.lxcfs"
 #define DELETED "//deleted" /* behind a root whose name was looked up since its daemon died */
+#define MOUNTINFO_MAX (16u << 20)
 #define BINDS_MAX 512u
-#define STACKED_MAX 16u
-
-/* Of struct heal_connection; every greater number is the time since when somebody asks. */
-#define STATE_DEAD 1u
-#define STATE_ALIVE 2u
-#define ASKING_LIMIT_NS (300 * NS_PER_MS)
 
 struct bind {
 	const struct mount *mount;
+	bool ours; /* not only perhaps */
 	int fresh; /* a detached mount of the same file of the living connection, or -errno */
 };
 
 struct work {
-	const struct heal_target *target;
-	struct heal_shared *shared;
-	int root;     /* the process's root directory */
-	int self_fds; /* /proc/self/fd of our own /proc */
+	const struct heal_source *source;
+	struct mounts mounts; /* of the namespace, as seen from its root */
+	bool own;             /* the namespace is the source's */
+	int self_fds;         /* our own /proc/self/fd: the working directory */
+	int root;             /* the namespace's */
 	struct bind binds[BINDS_MAX];
 	size_t n;
+	dev_t asked; /* the last connection that was asked whether it is dead */
+	bool asked_is_dead;
 	uint32_t healed;
+	int failed; /* the first -errno */
 };
 
 static dev_t device_of(const struct mount *m)
@@ -59,38 +58,29 @@ static dev_t device_of(const struct mount *m)
 }
 
 enum origin {
-	ORIGIN_UNKNOWN,
-	ORIGIN_OURS,
-	ORIGIN_OTHER,
+	ORIGIN_OURS,     /* made of a connection at the same DIR */
+	ORIGIN_UNKNOWN,  /* or at any other: an lxcfs that does not tell */
+	ORIGIN_NOT_OURS, /* or in no need of healing */
 };
 
-static enum origin origin_of(const struct heal_target *t, const struct mount *m)
+/* A whole tree in the daemon's own namespace may be another lxcfs's DIR, to be cleared away by its
+ * next start. */
+static enum origin origin_of(const struct work *w, const struct mount *m)
 {
 	static const char key[] = "max_read=";
 	struct slice rest = m->options, word;
 	uint64_t n;
 
+	if (!m->visible || !slice_equal(m->type, TYPE) || device_of(m) == w->source->dev)
+		return ORIGIN_NOT_OURS;
 	while (slice_cut(&rest, ',', &word)) {
 		if (!slice_starts(word, key))
 			continue;
 		word = (struct slice){ word.p + strlen(key), word.n - strlen(key) };
 		if (slice_u64(word, &n) && n >= CONNECTION_MAX_READ_LEAST)
-			return n == t->max_read ? ORIGIN_OURS : ORIGIN_OTHER;
+			return n == w->source->max_read ? ORIGIN_OURS : ORIGIN_NOT_OURS;
 	}
-	return ORIGIN_UNKNOWN;
-}
-
-/* A whole tree in the daemon's own namespace may be another lxcfs's DIR, to be cleared away by its
- * next start. */
-bool heal_may_need(const struct heal_target *t, const struct mount *m)
-{
-	enum origin origin;
-
-	if (!m->visible || !slice_equal(m->type, TYPE) || device_of(m) == t->dev)
-		return false;
-	origin = origin_of(t, m);
-	return origin == ORIGIN_OURS ||
-		(origin == ORIGIN_UNKNOWN && !(t->own && slice_equal(m->root, "/")));
+	return w->own && slice_equal(m->root, "/") ? ORIGIN_NOT_OURS : ORIGIN_UNKNOWN;
 }
 
 static int open_below(int dirfd, const char *path, uint64_t resolve)
@@ -102,13 +92,15 @@ static int open_below(int dirfd, const char *path, uint64_t resolve)
 	return fd < 0 ? -errno : (int)fd;
 }
 
-/* The device number behind a descriptor, asking no daemon. */
-static bool is_on(int fd, dev_t dev)
+/* What was found is this very mount's root. No daemon is asked. */
+static bool is_mount(int fd, const struct mount *m)
 {
 	struct statx st;
 
-	return statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE, &st) == 0 &&
-		makedev(st.stx_dev_major, st.stx_dev_minor) == dev;
+	return statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE | STATX_MNT_ID, &st) ==
+		0 &&
+		(st.stx_attributes & STATX_ATTR_MOUNT_ROOT) && st.stx_mnt_id == m->id &&
+		makedev(st.stx_dev_major, st.stx_dev_minor) == device_of(m);
 }
 
 /* --- the living file -------------------------------------------------------------------- */
@@ -132,7 +124,7 @@ static int adapt(int tree, const struct mount *m)
 {
 	struct mount_attr attr = { .propagation = MS_PRIVATE };
 	struct slice rest = m->flags, word;
-	char path[64];
+	char name[16];
 
 	while (slice_cut(&rest, ',', &word))
 		for (size_t i = 0; i < countof(flags); i++)
@@ -146,8 +138,8 @@ static int adapt(int tree, const struct mount *m)
 		return -errno;
 	/* Before Linux 5.12 a detached mount's flags cannot be changed: "ro" is lost, but no file
 	 * can be written that the container's root could not write before. */
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", tree);
-	return mount(NULL, path, NULL, MS_PRIVATE, NULL) < 0 ? -errno : 0;
+	snprintf(name, sizeof(name), "%d", tree);
+	return mount(NULL, name, NULL, MS_PRIVATE, NULL) < 0 ? -errno : 0;
 }
 
 /* "/proc/meminfo" is below the root of the connection, "/" the root itself. */
@@ -185,59 +177,19 @@ static int make_fresh(int dir, const struct mount *m)
 
 /* --- is it dead? ------------------------------------------------------------------------ */
 
-/* The place of a connection, made if need be; NULL when all are taken. */
-static struct heal_connection *find_connection(struct heal_shared *s, dev_t dev)
-{
-	for (size_t i = 0; i < HEAL_CONNECTIONS; i++) {
-		uint64_t there = 0;
-
-		if (atomic_compare_exchange_strong(&s->connections[i].dev, &there, dev) ||
-			there == dev)
-			return &s->connections[i];
-	}
-	return NULL;
-}
-
 /* The kernel answers for a dead connection. For a living one its daemon does, and only if this
  * process may see that mount at all. */
-static bool ask(int fd)
+static bool is_dead(struct work *w, dev_t dev, int fd)
 {
 	struct statx st;
 
-	return statx(fd, "", AT_EMPTY_PATH | AT_STATX_FORCE_SYNC, STATX_TYPE, &st) < 0 &&
-		(errno == ENOTCONN || errno == ECONNABORTED);
-}
-
-/* In a process that nobody waits for (heal.c's reaps it): it is held up as long as that daemon is.
- */
-static void have_asked(struct heal_connection *c, int fd)
-{
-	pid_t pid = fork();
-
-	if (pid == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		atomic_store(&c->state, ask(fd) ? STATE_DEAD : STATE_ALIVE);
-		_exit(0);
+	if (w->asked != dev) {
+		w->asked_is_dead =
+			statx(fd, "", AT_EMPTY_PATH | AT_STATX_FORCE_SYNC, STATX_TYPE, &st) < 0 &&
+			(errno == ENOTCONN || errno == ECONNABORTED);
+		w->asked = dev;
 	}
-	if (pid < 0)
-		atomic_store(&c->state, STATE_ALIVE); /* for all that is known */
-}
-
-/* A daemon that does not answer in time lives. */
-static bool is_dead(struct heal_shared *s, dev_t dev, int fd)
-{
-	struct heal_connection *c = find_connection(s, dev);
-	uint64_t now = clock_monotonic_ns(), state = 0;
-
-	if (!c)
-		return ask(fd);
-	if (atomic_compare_exchange_strong(&c->state, &state, now))
-		have_asked(c, fd);
-	while ((state = atomic_load(&c->state)) > STATE_ALIVE && now < state + ASKING_LIMIT_NS) {
-		usleep(100);
-		now = clock_monotonic_ns();
-	}
-	return state == STATE_DEAD;
+	return w->asked_is_dead;
 }
 
 /* What is at the mount point, if that is still this mount. */
@@ -251,25 +203,25 @@ static int open_mount(const struct work *w, const struct mount *m)
 	fd = open_below(w->root, path, RESOLVE_IN_ROOT);
 	if (fd < 0)
 		return fd;
-	return is_on(fd, device_of(m)) ? steal_fd(&fd) : -ESTALE;
+	return is_mount(fd, m) ? steal_fd(&fd) : -ESTALE;
 }
 
-static int open_dead(const struct work *w, const struct mount *m)
+static int open_dead(struct work *w, const struct mount *m)
 {
 	autoclose int fd = open_mount(w, m);
 
-	if (fd >= 0 && !is_dead(w->shared, device_of(m), fd))
+	if (fd >= 0 && !is_dead(w, device_of(m), fd))
 		return -ESTALE;
 	return steal_fd(&fd);
 }
 
 /* --- replacing -------------------------------------------------------------------------- */
 
-/* Of the mount that `fd` is the root of, whatever is at its path by now. The working directory is
- * our own /proc/self/fd: the namespace's /proc is not to be trusted. */
+/* Of the mount that `fd` is the root of, whatever is at its path by now: the working directory is
+ * our own /proc/self/fd. */
 static int unmount(int fd)
 {
-	char name[32];
+	char name[16];
 
 	snprintf(name, sizeof(name), "%d", fd);
 	return umount2(name, MNT_DETACH) < 0 ? -errno : 0;
@@ -280,35 +232,6 @@ static int move_to(int tree, int at, unsigned more)
 	const unsigned empty = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH;
 
 	return move_mount(tree, "", at, "", empty | more) < 0 ? -errno : 0;
-}
-
-static const struct mount *mount_below(const struct heal_target *t, const struct mount *m)
-{
-	for (size_t i = 0; i < t->mounts.n; i++) {
-		const struct mount *below = &t->mounts.list[i];
-
-		if (below->id == m->parent && slice_same(below->point, m->point))
-			return below;
-	}
-	return NULL;
-}
-
-/* Takes dead mounts away from a stack of them, as long as what is below them is some lxcfs's too.
- * What then is on top. */
-static int unstack(const struct work *w, const struct mount *m, int at)
-{
-	for (unsigned i = 0; i < STACKED_MAX; i++) {
-		const struct mount *below = mount_below(w->target, m);
-
-		if (!below || !slice_equal(below->type, TYPE) || unmount(at) < 0)
-			return at;
-		close(at);
-		m = below;
-		at = open_mount(w, m);
-		if (at < 0 || !is_dead(w->shared, device_of(m), at))
-			return at;
-	}
-	return at;
 }
 
 static int empty_directory(void)
@@ -322,35 +245,82 @@ static int empty_directory(void)
 	return fd < 0 ? -errno : fd;
 }
 
-static void mask(int directory, struct slice below)
+static const struct bind *find_bind(const struct work *w, const struct mount *m)
 {
-	char path[PATH_MAX];
-	autoclose int at = -1, empty = -1;
-
-	if (!parse_unescape(below, path, sizeof(path)))
-		return;
-	at = open_below(directory, path, RESOLVE_BENEATH);
-	empty = at < 0 ? -1 : empty_directory();
-	if (empty >= 0)
-		move_to(empty, at, 0);
+	for (size_t i = 0; i < w->n; i++)
+		if (w->binds[i].mount == m)
+			return &w->binds[i];
+	return NULL;
 }
 
-/* What a runtime hides from its container with an empty tmpfs (thermal_throttle of each CPU) stays
- * hidden. The mounts themselves cannot be reached: a path that goes through a dead directory makes
- * the kernel drop them. */
-static void mask_again(const struct work *w, const struct bind *b)
+/* Puts on top of the file `below` the living directory's path what was on the dead one's. */
+static void restore(int directory, struct slice below, int tree)
+{
+	char path[PATH_MAX];
+	autoclose int at = -1;
+
+	if (tree < 0 || !parse_unescape(below, path, sizeof(path)))
+		return;
+	at = open_below(directory, path, RESOLVE_BENEATH | RESOLVE_NO_XDEV);
+	if (at >= 0)
+		move_to(tree, at, 0);
+}
+
+/*
+ * What lay on files of a dead directory: binds of ours, and what a runtime hides with an empty
+ * tmpfs (thermal_throttle of each CPU). The mounts themselves cannot be reached: a path that goes
+ * through a dead directory makes the kernel drop them.
+ */
+static void restore_mounts_on(const struct work *w, const struct bind *b)
 {
 	const struct slice above = b->mount->point;
 
-	for (size_t i = 0; i < w->target->mounts.n; i++) {
-		const struct mount *m = &w->target->mounts.list[i];
+	for (size_t i = 0; i < w->mounts.n; i++) {
+		const struct mount *m = &w->mounts.list[i];
+		const struct bind *nested;
+		struct slice below;
 
-		if (m->parent == b->mount->id && slice_equal(m->type, "tmpfs") &&
-			m->point.n > above.n + 1 && mount_path_within(m->point, above))
-			mask(b->fresh,
-				(struct slice){
-					m->point.p + above.n + 1, m->point.n - above.n - 1 });
+		if (m->parent != b->mount->id || m->point.n <= above.n + 1 ||
+			!mount_path_within(m->point, above))
+			continue;
+		nested = find_bind(w, m);
+		below = (struct slice){ m->point.p + above.n + 1, m->point.n - above.n - 1 };
+		if (nested) {
+			restore(b->fresh, below, nested->fresh);
+			restore_mounts_on(w, nested);
+		} else if (slice_equal(m->type, "tmpfs")) {
+			autoclose int empty = empty_directory();
+
+			restore(b->fresh, below, empty);
+		}
 	}
+}
+
+static const struct mount *mount_below(const struct work *w, const struct mount *m)
+{
+	for (size_t i = 0; i < w->mounts.n; i++) {
+		const struct mount *below = &w->mounts.list[i];
+
+		if (below->id == m->parent && slice_same(below->point, m->point))
+			return below;
+	}
+	return NULL;
+}
+
+/* On top of the dead mount; instead of it, where it lies on a dead one itself from an earlier
+ * healing, or they would pile up. */
+static int put_on_top(const struct work *w, const struct bind *b, int at)
+{
+	const struct mount *below = mount_below(w, b->mount);
+	autoclose int at_below = -1;
+
+	if (below && slice_equal(below->type, TYPE) && unmount(at) == 0) {
+		at_below = open_mount(w, below);
+		if (at_below < 0)
+			return at_below;
+		at = at_below;
+	}
+	return move_to(b->fresh, at, 0);
 }
 
 /*
@@ -358,21 +328,15 @@ static void mask_again(const struct work *w, const struct bind *b)
  * and where a user namespace locks the dead mount, it goes on top: to take the dead one away first
  * would let a reader see the host's file.
  */
-static int replace(const struct work *w, const struct bind *b, int *at)
+static int replace(const struct work *w, const struct bind *b, int at)
 {
-	int r = move_to(b->fresh, *at, MOVE_MOUNT_BENEATH);
+	const bool beneath = move_to(b->fresh, at, MOVE_MOUNT_BENEATH) == 0;
+	int r = beneath ? 0 : put_on_top(w, b, at);
 
-	if (r == 0) {
-		mask_again(w, b);
-		return unmount(*at);
-	}
-	*at = unstack(w, b->mount, *at);
-	if (*at < 0)
-		return *at;
-	r = move_to(b->fresh, *at, 0);
-	if (r == 0)
-		mask_again(w, b);
-	return r;
+	if (r < 0)
+		return r;
+	restore_mounts_on(w, b);
+	return beneath ? unmount(at) : 0;
 }
 
 /* A container that has unmounted it, moved it or ended needs nothing; one that has put a symbolic
@@ -387,72 +351,110 @@ static void heal_bind(struct work *w, const struct bind *b)
 	autoclose int at = open_dead(w, b->mount);
 	int r = at;
 
-	if (at >= 0 && b->fresh < 0) {
-		heal_failed(w->shared, w->target->pid, -b->fresh);
-		return;
-	}
 	if (at >= 0)
-		r = replace(w, b, &at);
+		r = b->fresh < 0 ? b->fresh : replace(w, b, at);
 	if (r == 0)
 		w->healed++;
-	else if (!is_gone(r))
-		heal_failed(w->shared, w->target->pid, -r);
+	else if (w->failed == 0 && (at >= 0 || !is_gone(r)))
+		w->failed = r;
 }
 
 /* --- the namespace ---------------------------------------------------------------------- */
 
-/* Detached mounts can only be made in the namespace of what they are made of. */
-static int make_all_fresh(struct work *w)
-{
-	const struct heal_target *t = w->target;
-	autoclose int dir = open(t->dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-
-	if (dir < 0)
-		return -errno;
-	if (!is_on(dir, t->dev))
-		return -ESTALE;
-	for (size_t i = 0; i < t->mounts.n && w->n < BINDS_MAX; i++) {
-		const struct mount *m = &t->mounts.list[i];
-
-		if (heal_may_need(t, m))
-			w->binds[w->n++] = (struct bind){ m, make_fresh(dir, m) };
-	}
-	return 0;
-}
-
 /* Capabilities in the namespace's owner are ours too, since that is a descendant of our own user
  * namespace or none of our business. */
-static int enter(struct work *w)
+static int enter(const struct work *w, int namespace)
 {
-	autoclose int namespace = openat(w->target->process, "ns/mnt", O_RDONLY | O_CLOEXEC);
+	return setns(namespace, CLONE_NEWNS) < 0 || fchdir(w->self_fds) < 0 ? -errno : 0;
+}
 
-	if (namespace < 0)
-		return -errno;
-	w->root = openat(w->target->process, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (w->root < 0)
-		return -errno;
-	w->self_fds = open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (w->self_fds < 0)
-		return -errno;
-	if (setns(namespace, CLONE_NEWNS) < 0 || fchdir(w->self_fds) < 0)
-		return -errno;
+/* Outer ones first, for they take those on their files with them; and behind those of our DIR the
+ * others, whose daemon may be there and not answer. */
+static int compare_binds(const void *a, const void *b)
+{
+	const struct bind *x = a, *y = b;
+
+	if (x->ours != y->ours)
+		return x->ours ? -1 : 1;
+	return (x->mount->point.n > y->mount->point.n) - (x->mount->point.n < y->mount->point.n);
+}
+
+static int find_binds(struct work *w, int process, struct text *text)
+{
+	int r = read_file_bounded(process, "mountinfo", MOUNTINFO_MAX, 0, text);
+
+	if (r < 0 || !text->len || !memmem(text->data, text->len, TYPE, strlen(TYPE)))
+		return r;
+	r = mounts_parse(slice_of(text), NULL, &w->mounts);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < w->mounts.n; i++) {
+		const struct mount *m = &w->mounts.list[i];
+		const enum origin origin = origin_of(w, m);
+
+		if (origin == ORIGIN_NOT_OURS)
+			continue;
+		if (w->n == BINDS_MAX)
+			return -EMFILE;
+		w->binds[w->n++] = (struct bind){ m, origin == ORIGIN_OURS, -1 };
+	}
+	qsort(w->binds, w->n, sizeof(w->binds[0]), compare_binds);
 	return 0;
 }
 
-void heal_namespace(const struct heal_target *t, struct heal_shared *shared)
+static void make_all_fresh(struct work *w)
 {
-	struct work w = { .target = t, .shared = shared };
-	int r = make_all_fresh(&w);
+	for (size_t i = 0; i < w->n; i++)
+		w->binds[i].fresh = make_fresh(w->source->dir, w->binds[i].mount);
+}
 
-	if (r == 0 && w.n > 0)
-		r = enter(&w);
-	if (r < 0) {
-		if (!is_gone(r) && r != -ESRCH)
-			heal_failed(shared, t->pid, -r);
-		return;
-	}
-	for (size_t i = 0; i < w.n; i++)
-		heal_bind(&w, &w.binds[i]);
-	atomic_fetch_add(&shared->healed, w.healed);
-	atomic_fetch_add(&shared->namespaces, w.healed > 0);
+static void heal_all(struct work *w, struct heal_counts *counts)
+{
+	for (size_t i = 0; i < w->n; i++)
+		heal_bind(w, &w->binds[i]);
+	atomic_fetch_add(&counts->binds, w->healed);
+	atomic_fetch_add(&counts->namespaces, w->healed > 0);
+}
+
+/* There and back again: detached mounts can only be made in the namespace of what they are made
+ * of, and which must be made is seen from the other one's root. */
+static int heal_entered(
+	struct work *w, int namespace, struct text *text, struct heal_counts *counts)
+{
+	autoclose int self = openat(w->source->proc, "self", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int found = self < 0 ? -errno : find_binds(w, self, text);
+	int r;
+
+	if (w->n == 0)
+		return found;
+	r = enter(w, w->source->namespace);
+	if (r < 0)
+		return r;
+	make_all_fresh(w);
+	r = enter(w, namespace);
+	if (r < 0)
+		return r;
+	w->root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (w->root < 0)
+		return -errno;
+	heal_all(w, counts);
+	return w->failed ? w->failed : found;
+}
+
+int heal_namespace(const struct heal_source *source, int process, int namespace, bool own,
+	struct heal_counts *counts)
+{
+	struct work w = { .source = source, .own = own };
+	autotext text = { 0 };
+	int r;
+
+	w.self_fds = openat(source->proc, "self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (w.self_fds < 0)
+		return -errno;
+	r = enter(&w, namespace);
+	if (r == 0)
+		return heal_entered(&w, namespace, &text, counts);
+	/* That matters only where binds of ours are. */
+	find_binds(&w, process, &text);
+	return w.n > 0 ? r : 0;
 }

@@ -123,13 +123,14 @@ static void start_worker(struct supervisor *s)
 
 /* --- containers' binds of a connection that is gone ------------------------------------- */
 
-/* Behind the worker's start: it needs answers. */
+/* Behind the worker's start, whose answers it needs, and the last healer's end. */
 static void start_healer(struct supervisor *s)
 {
 	pid_t pid;
 
+	if (!s->heal_due || s->worker == 0 || s->healer != 0)
+		return;
 	s->heal_due = false;
-	end_child(&s->healer); /* its answers were for another connection */
 	pid = heal_start(s->options->dir, s->connection.dev);
 	if (pid > 0)
 		s->healer = pid;
@@ -138,6 +139,28 @@ static void start_healer(struct supervisor *s)
 			"cannot look for dead binds of running containers: %s: restart those whose "
 			"files say 'Transport endpoint is not connected'",
 			strerror(-pid));
+}
+
+/* Another connection has taken the place of the one it works for. */
+static void heal_again(struct supervisor *s)
+{
+	s->heal_due = true;
+	if (s->healer != 0)
+		kill(s->healer, SIGKILL);
+}
+
+static void reap_healer(struct supervisor *s)
+{
+	int status;
+
+	if (s->healer == 0 || waitpid(s->healer, &status, WNOHANG) != s->healer)
+		return;
+	s->healer = 0;
+	if (WIFSIGNALED(status) && !s->heal_due)
+		log_error("the process that puts dead binds right was ended by signal %d (%s): "
+			  "restart containers whose files say 'Transport endpoint is not "
+			  "connected'",
+			WTERMSIG(status), strsignal(WTERMSIG(status)));
 }
 
 /* Notes a death; when the next worker may start. */
@@ -172,7 +195,7 @@ static void disconnected(struct supervisor *s)
 	r = connection_open(s->options, &s->handover->init, &s->connection);
 	if (r < 0)
 		stop(s, 1);
-	s->heal_due = true;
+	heal_again(s);
 	s->worker_due_ns = due_after_death(s);
 }
 
@@ -207,8 +230,7 @@ static void reap(struct supervisor *s)
 {
 	int status;
 
-	if (s->healer != 0 && waitpid(s->healer, NULL, WNOHANG) == s->healer)
-		s->healer = 0;
+	reap_healer(s);
 	if (s->worker == 0 || waitpid(s->worker, &status, WNOHANG) != s->worker)
 		return;
 	if (WIFEXITED(status) && WEXITSTATUS(status) == WORKER_EXIT_DISCONNECTED &&
@@ -293,8 +315,7 @@ static void serve(struct supervisor *s)
 
 		if (s->worker == 0 && s->worker_due_ns <= clock_monotonic_ns())
 			start_worker(s);
-		if (s->heal_due && s->worker != 0)
-			start_healer(s);
+		start_healer(s);
 		if (poll(&p, 1, poll_timeout(s)) <= 0)
 			continue;
 		while (!s->stopped && read(s->signals, &info, sizeof(info)) == sizeof(info))
