@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <search.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -35,7 +36,6 @@ static const struct {
 #define LOOK_LIMIT_NS (30 * NS_PER_S)
 #define LIMIT_S 120u /* more than all looks can take */
 
-#define JOBS 8u
 #define GIVEN_UP_AFTER_NS (200 * NS_PER_MS) /* a job that its limit did not end */
 #define GIVEN_UP_MAX 32u
 #define STATUS_MAX (64u << 10)
@@ -45,14 +45,17 @@ struct job {
 	pid_t process;
 	ino_t namespace;
 	uint64_t given_up_ns; /* CLOCK_MONOTONIC: then it is waited for no more */
+	int error;            /* when it came to nothing */
 };
 
 struct healer {
 	struct heal_source source;
-	struct heal_counts *counts;
+	struct heal_shared *shared;
 	ino_t own_namespace;
-	struct job jobs[JOBS];
-	ino_t given_up[GIVEN_UP_MAX]; /* namespaces whose job the kernel holds: one each, no more */
+	ino_t own_pid_namespace;
+	struct job jobs[HEAL_JOBS];
+	struct job
+		given_up[GIVEN_UP_MAX]; /* jobs that the kernel holds: one a namespace, no more */
 	unsigned n_given_up;
 
 	/* of one look */
@@ -74,21 +77,34 @@ static void note_failure(struct healer *h, pid_t process, int error)
 	h->failed_error = error;
 }
 
+/* A daemon that does not answer in time lives: nothing of its is in need of healing. */
+static void job_failed(struct healer *h, struct job *j, int error)
+{
+	struct heal_shared *s = h->shared;
+	const uint64_t asked = atomic_exchange(&s->asking[j - h->jobs], 0);
+
+	j->error = asked ? 0 : error;
+	if (!asked)
+		note_failure(h, j->process, error);
+	else if (s->n_silent < HEAL_SILENT_MAX)
+		s->silent[s->n_silent++] = asked;
+}
+
 static void job_ended(struct healer *h, struct job *j, int status)
 {
 	if (WIFSIGNALED(status)) /* its timer */
-		note_failure(h, j->process, ETIME);
+		job_failed(h, j, ETIME);
 	else if (WEXITSTATUS(status) != 0)
-		note_failure(h, j->process, WEXITSTATUS(status));
+		job_failed(h, j, WEXITSTATUS(status));
 	j->pid = 0;
 }
 
 /* The kernel holds it until whoever it waits for answers or ends. */
 static void give_up(struct healer *h, struct job *j)
 {
-	note_failure(h, j->process, ETIME);
+	job_failed(h, j, ETIME);
 	if (h->n_given_up < GIVEN_UP_MAX)
-		h->given_up[h->n_given_up++] = j->namespace;
+		h->given_up[h->n_given_up++] = *j;
 	j->pid = 0;
 }
 
@@ -97,7 +113,7 @@ static void reap(struct healer *h)
 	const uint64_t now = clock_monotonic_ns();
 	int status;
 
-	for (struct job *j = h->jobs; j < h->jobs + JOBS; j++) {
+	for (struct job *j = h->jobs; j < h->jobs + HEAL_JOBS; j++) {
 		if (j->pid == 0)
 			continue;
 		if (waitpid(j->pid, &status, WNOHANG) == j->pid)
@@ -111,7 +127,7 @@ static unsigned running(const struct healer *h)
 {
 	unsigned n = 0;
 
-	for (size_t i = 0; i < JOBS; i++)
+	for (size_t i = 0; i < HEAL_JOBS; i++)
 		n += h->jobs[i].pid != 0;
 	return n;
 }
@@ -127,15 +143,8 @@ static void wait_until_running(struct healer *h, unsigned most)
 		sigtimedwait(&child, NULL, &t);
 }
 
-/* Somebody in a namespace. */
-struct place {
-	pid_t pid;
-	int process; /* its directory in /proc */
-	int namespace;
-	ino_t number;
-};
-
-_Noreturn static void run_job(const struct healer *h, const struct place *p, pid_t parent)
+_Noreturn static void run_job(
+	struct healer *h, const struct heal_place *p, unsigned job, pid_t parent)
 {
 	const struct itimerval limit = { .it_value = {
 						 h->job_ms / 1000, h->job_ms % 1000 * 1000 } };
@@ -144,27 +153,29 @@ _Noreturn static void run_job(const struct healer *h, const struct place *p, pid
 	if (getppid() != parent)
 		_exit(0);
 	setitimer(ITIMER_REAL, &limit, NULL); /* SIGALRM ends it */
-	_exit(-heal_namespace(
-		&h->source, p->process, p->namespace, p->number == h->own_namespace, h->counts));
+	_exit(-heal_namespace(&h->source, p, h->shared, job));
 }
 
-static void start_job(struct healer *h, const struct place *p)
+static void start_job(struct healer *h, const struct heal_place *p)
 {
 	const pid_t parent = getpid();
-	struct job *j = h->jobs;
+	unsigned i = 0;
 	pid_t pid;
 
-	wait_until_running(h, JOBS - 1);
-	while (j->pid)
-		j++;
+	wait_until_running(h, HEAL_JOBS - 1);
+	while (h->jobs[i].pid)
+		i++;
 	pid = fork();
 	if (pid == 0)
-		run_job(h, p, parent);
+		run_job(h, p, i, parent);
 	if (pid < 0)
 		note_failure(h, p->pid, errno);
 	else
-		*j = (struct job){ pid, p->pid, p->number,
-			clock_monotonic_ns() + h->job_ms * NS_PER_MS + GIVEN_UP_AFTER_NS };
+		h->jobs[i] = (struct job){ .pid = pid,
+			.process = p->pid,
+			.namespace = p->number,
+			.given_up_ns =
+				clock_monotonic_ns() + h->job_ms * NS_PER_MS + GIVEN_UP_AFTER_NS };
 }
 
 /* --- namespaces ------------------------------------------------------------------------- */
@@ -174,12 +185,12 @@ static int compare_numbers(const void *a, const void *b)
 	return ((uintptr_t)a > (uintptr_t)b) - ((uintptr_t)a < (uintptr_t)b);
 }
 
-static bool is_given_up(const struct healer *h, ino_t namespace)
+static const struct job *given_up(const struct healer *h, ino_t namespace)
 {
 	for (unsigned i = 0; i < h->n_given_up; i++)
-		if (h->given_up[i] == namespace)
-			return true;
-	return false;
+		if (h->given_up[i].namespace == namespace)
+			return &h->given_up[i];
+	return NULL;
 }
 
 /* The first process of a pid namespace right below ours. */
@@ -199,25 +210,55 @@ static bool is_container_init(int process)
 	return false;
 }
 
-static void look_at_process(struct healer *h, pid_t pid, const char *name, bool inits_alone)
+static void heal_there(struct healer *h, const struct heal_place *p)
+{
+	const struct job *before = given_up(h, p->number);
+
+	if (!before)
+		start_job(h, p);
+	else if (before->error)
+		note_failure(h, p->pid, before->error);
+}
+
+/* The number of a namespace that a process is in; 0: the process is gone. */
+static ino_t namespace_of(const struct healer *h, const char *process, const char *link)
+{
+	struct stat st;
+	char path[32];
+
+	snprintf(path, sizeof(path), "%.16s/ns/%s", process, link);
+	return fstatat(h->source.proc, path, &st, 0) < 0 ? 0 : st.st_ino;
+}
+
+static void look_into(struct healer *h, pid_t pid, const char *name, bool inits_alone)
 {
 	autoclose int process = openat(h->source.proc, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	autoclose int namespace = -1;
 	struct stat st;
-	void *key;
 
-	if (process < 0 || fstatat(process, "ns/mnt", &st, 0) < 0)
-		return;
-	key = (void *)(uintptr_t)st.st_ino;
-	if (tfind(key, &h->seen, compare_numbers) || (inits_alone && !is_container_init(process)))
+	if (process < 0 || (inits_alone && !is_container_init(process)))
 		return;
 	namespace = openat(process, "ns/mnt", O_RDONLY | O_CLOEXEC);
-	if (namespace < 0 || fstat(namespace, &st) < 0 || (void *)(uintptr_t)st.st_ino != key)
+	if (namespace < 0 || fstat(namespace, &st) < 0)
 		return; /* the next process that is in it will do */
-	if (!tsearch(key, &h->seen, compare_numbers) || is_given_up(h, st.st_ino))
-		note_failure(h, pid, ETIME);
+	if (tsearch((void *)(uintptr_t)st.st_ino, &h->seen, compare_numbers))
+		heal_there(h,
+			&(struct heal_place){ pid, process, namespace, st.st_ino,
+				st.st_ino == h->own_namespace });
 	else
-		start_job(h, &(struct place){ pid, process, namespace, st.st_ino });
+		note_failure(h, pid, ENOMEM);
+}
+
+/* Most processes are in namespaces that were looked into already: that takes one system call. */
+static void look_at_process(struct healer *h, pid_t pid, const char *name, bool inits_alone)
+{
+	ino_t number;
+
+	if (inits_alone && namespace_of(h, name, "pid") == h->own_pid_namespace)
+		return;
+	number = namespace_of(h, name, "mnt");
+	if (number != 0 && !tfind((void *)(uintptr_t)number, &h->seen, compare_numbers))
+		look_into(h, pid, name, inits_alone);
 }
 
 static bool is_cut_short(const struct healer *h)
@@ -248,8 +289,7 @@ static void look(struct healer *h)
 {
 	h->deadline_ns = clock_monotonic_ns() + LOOK_LIMIT_NS;
 	h->failed = 0;
-	atomic_store(&h->counts->binds, 0);
-	atomic_store(&h->counts->namespaces, 0);
+	memset(h->shared, 0, sizeof(*h->shared));
 	look_at_process(h, getppid(), "self", false);
 	look_at_processes(h, true);
 	look_at_processes(h, false);
@@ -262,10 +302,10 @@ static void look(struct healer *h)
 
 static void tell(const struct healer *h, bool last)
 {
-	if (h->counts->binds)
+	if (h->shared->binds)
 		log_info("put %u dead binds right in %u mount namespaces: no container need be "
 			 "restarted",
-			h->counts->binds, h->counts->namespaces);
+			h->shared->binds, h->shared->namespaces);
 	if (h->failed && last)
 		log_error("dead binds in %u mount namespaces could not be put right, among them "
 			  "that of process %d: %s: restart these containers",
@@ -290,9 +330,12 @@ static int prepare(struct healer *h, const char *dir, dev_t dev)
 	if (s->namespace < 0 || fstat(s->namespace, &st) < 0)
 		return -errno;
 	h->own_namespace = st.st_ino;
-	h->counts = mmap(NULL, sizeof(*h->counts), PROT_READ | PROT_WRITE,
+	if (fstatat(s->proc, "self/ns/pid", &st, 0) < 0)
+		return -errno;
+	h->own_pid_namespace = st.st_ino;
+	h->shared = mmap(NULL, sizeof(*h->shared), PROT_READ | PROT_WRITE,
 		MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	return h->counts == MAP_FAILED ? -errno : 0;
+	return h->shared == MAP_FAILED ? -errno : 0;
 }
 
 /* Till the first worker answers; a job's time is not for that. */

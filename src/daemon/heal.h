@@ -33,14 +33,30 @@ struct heal_source {
 	uint32_t max_read; /* of all mounts of that DIR: connection_max_read() */
 };
 
+#define HEAL_JOBS 8u
+#define HEAL_SILENT_MAX 32u
+
 /* In memory that all processes of one healing share. */
-struct heal_counts {
-	_Atomic uint32_t binds, namespaces;
+struct heal_shared {
+	_Atomic uint32_t binds, namespaces; /* healed */
+	_Atomic uint64_t asking[HEAL_JOBS]; /* a connection's device number, while a job waits for
+					       its daemon's answer */
+	uint64_t silent[HEAL_SILENT_MAX];   /* connections whose daemon gave none: they live. Jobs
+					       do not change it */
+	unsigned n_silent;
 };
 
-/* Heals what is dead in the mount namespace behind the descriptor `namespace`; `process` is the
- * directory in /proc of somebody in it, `own`: it is the source's. The caller is in that namespace
+/* Somebody in a mount namespace. */
+struct heal_place {
+	pid_t pid;
+	int process; /* its directory in /proc */
+	int namespace;
+	ino_t number; /* of the namespace */
+	bool own;     /* it is the source's */
+};
+
+/* Heals what is dead in that mount namespace, as job number `job`. The caller is in the namespace
  * afterwards, and may be held up in it: it must be a process that can be given up. 0, or the -errno
  * of the first bind that stays dead. */
-int heal_namespace(const struct heal_source *source, int process, int namespace, bool own,
-	struct heal_counts *counts);
+int heal_namespace(const struct heal_source *source, const struct heal_place *place,
+	struct heal_shared *shared, unsigned job);

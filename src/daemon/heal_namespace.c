@@ -46,6 +46,8 @@ struct work {
 	int root;             /* the namespace's */
 	struct bind binds[BINDS_MAX];
 	size_t n;
+	struct heal_shared *shared;
+	unsigned job;
 	dev_t asked; /* the last connection that was asked whether it is dead */
 	bool asked_is_dead;
 	uint32_t healed;
@@ -177,16 +179,32 @@ static int make_fresh(int dir, const struct mount *m)
 
 /* --- is it dead? ------------------------------------------------------------------------ */
 
+static bool is_silent(const struct work *w, dev_t dev)
+{
+	for (unsigned i = 0; i < w->shared->n_silent; i++)
+		if (w->shared->silent[i] == dev)
+			return true;
+	return false;
+}
+
 /* The kernel answers for a dead connection. For a living one its daemon does, and only if this
  * process may see that mount at all. */
-static bool is_dead(struct work *w, dev_t dev, int fd)
+static bool ask(const struct work *w, dev_t dev, int fd)
 {
 	struct statx st;
+	bool dead;
 
+	atomic_store(&w->shared->asking[w->job], dev);
+	dead = statx(fd, "", AT_EMPTY_PATH | AT_STATX_FORCE_SYNC, STATX_TYPE, &st) < 0 &&
+		(errno == ENOTCONN || errno == ECONNABORTED);
+	atomic_store(&w->shared->asking[w->job], 0);
+	return dead;
+}
+
+static bool is_dead(struct work *w, dev_t dev, int fd)
+{
 	if (w->asked != dev) {
-		w->asked_is_dead =
-			statx(fd, "", AT_EMPTY_PATH | AT_STATX_FORCE_SYNC, STATX_TYPE, &st) < 0 &&
-			(errno == ENOTCONN || errno == ECONNABORTED);
+		w->asked_is_dead = !is_silent(w, dev) && ask(w, dev, fd);
 		w->asked = dev;
 	}
 	return w->asked_is_dead;
@@ -353,9 +371,10 @@ static void heal_bind(struct work *w, const struct bind *b)
 
 	if (at >= 0)
 		r = b->fresh < 0 ? b->fresh : replace(w, b, at);
-	if (r == 0)
-		w->healed++;
-	else if (w->failed == 0 && (at >= 0 || !is_gone(r)))
+	if (r == 0) {
+		atomic_fetch_add(&w->shared->binds, 1);
+		atomic_fetch_add(&w->shared->namespaces, w->healed++ == 0);
+	} else if (w->failed == 0 && (at >= 0 || !is_gone(r)))
 		w->failed = r;
 }
 
@@ -408,18 +427,15 @@ static void make_all_fresh(struct work *w)
 		w->binds[i].fresh = make_fresh(w->source->dir, w->binds[i].mount);
 }
 
-static void heal_all(struct work *w, struct heal_counts *counts)
+static void heal_all(struct work *w)
 {
 	for (size_t i = 0; i < w->n; i++)
 		heal_bind(w, &w->binds[i]);
-	atomic_fetch_add(&counts->binds, w->healed);
-	atomic_fetch_add(&counts->namespaces, w->healed > 0);
 }
 
 /* There and back again: detached mounts can only be made in the namespace of what they are made
  * of, and which must be made is seen from the other one's root. */
-static int heal_entered(
-	struct work *w, int namespace, struct text *text, struct heal_counts *counts)
+static int heal_entered(struct work *w, int namespace, struct text *text)
 {
 	autoclose int self = openat(w->source->proc, "self", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	int found = self < 0 ? -errno : find_binds(w, self, text);
@@ -437,24 +453,24 @@ static int heal_entered(
 	w->root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (w->root < 0)
 		return -errno;
-	heal_all(w, counts);
+	heal_all(w);
 	return w->failed ? w->failed : found;
 }
 
-int heal_namespace(const struct heal_source *source, int process, int namespace, bool own,
-	struct heal_counts *counts)
+int heal_namespace(const struct heal_source *source, const struct heal_place *place,
+	struct heal_shared *shared, unsigned job)
 {
-	struct work w = { .source = source, .own = own };
+	struct work w = { .source = source, .own = place->own, .shared = shared, .job = job };
 	autotext text = { 0 };
 	int r;
 
 	w.self_fds = openat(source->proc, "self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (w.self_fds < 0)
 		return -errno;
-	r = enter(&w, namespace);
+	r = enter(&w, place->namespace);
 	if (r == 0)
-		return heal_entered(&w, namespace, &text, counts);
+		return heal_entered(&w, place->namespace, &text);
 	/* That matters only where binds of ours are. */
-	find_binds(&w, process, &text);
+	find_binds(&w, place->process, &text);
 	return w.n > 0 ? r : 0;
 }
