@@ -5,7 +5,7 @@
 # after the daemon is back every open in them reads right values again, and nothing else of their
 # mounts has changed.
 source "$(dirname "$0")/lib.sh"
-plan 51
+plan 71
 
 EVERY="$SERVED $CPU_DIR/online"
 
@@ -46,6 +46,22 @@ reads_its_memory() { [ "$(in_container "$1" cat "$2" 2>/dev/null | value MemTota
 
 is_aborted() { ! timeout 5 cat "$1" >/dev/null 2>&1; }
 
+healer() { ps -o pid=,comm= --ppid "$DAEMON_PID" | awk '$2 == "lxcfs-heal" { print $1 }'; }
+
+no_healer() { [ -z "$(healer)" ]; }
+
+# Nobody but the container's own is in its mount namespace.
+none_is_held() {
+	[ "$(ps -eo comm=,mntns= | grep -c "^lxcfs-heal.* $(stat -Lc %i "/proc/${CT_PID[h]}/ns/mnt")$")" = 0 ]
+}
+
+kill_9_and_wait() {
+	kill -KILL "$DAEMON_PID"
+	wait "$DAEMON_PID" 2>/dev/null
+	DAEMON_PID=
+	wait_until 10 is_aborted "$WORK/own"
+}
+
 start_other() {
 	mkdir -p "$WORK/mnt2" "$WORK/run2"
 	"$LXCFS" --runtime-dir="$WORK/run2" "$WORK/mnt2" </dev/null >>"$WORK/other.log" 2>&1 &
@@ -54,7 +70,9 @@ start_other() {
 }
 
 other=
+hangfs=
 test_cleanup() {
+	[ -z "$hangfs" ] || kill_tree "$hangfs"
 	[ -z "$other" ] || kill -CONT $other $(children_of $other)
 	[ -z "$other" ] || { kill -TERM $other && wait $other; }
 	unmount_all "$WORK/own"
@@ -67,6 +85,8 @@ start_other
 new_container a --memory=$((256 * MIB)) --cpus=0
 new_container u --userns --memory=$((128 * MIB)) --cpus=0
 new_container d --memory=$((64 * MIB))
+new_container q --tree=quota --memory=$((64 * MIB)) --quota=50000
+new_container s --tree=cpuset --memory=$((64 * MIB)) --quota=50000
 T=$WORK/t
 mkdir "$T"
 in_container a bash -ec 'mount -t tmpfs none "$1" && cd "$1"
@@ -80,6 +100,9 @@ is "$(cat "$WORK/err")" "" "binds of all kinds are made"
 in_container a bash -ec 'cd "$1"; mv d moved; ln -s victim d' - "$T"
 mask=/$CPU_DIR/cpu0/topology
 in_container a mount -t tmpfs none "$mask"
+in_container a mount --bind "$MNT/quota/proc/meminfo" "/$CPU_DIR/present"
+cpus_of_q=$(in_container q grep -c ^processor /proc/cpuinfo)
+cpus_of_s=$(in_container s grep -c ^processor /proc/cpuinfo)
 touch "$WORK/own"
 mount --bind "$MNT/proc/meminfo" "$WORK/own"
 points_before=$(awk '{ print $5 }' "/proc/${CT_PID[a]}/mountinfo" | sort -u)
@@ -100,6 +123,9 @@ is "$(in_container a cat "$T/moved/f" | value MemTotal)" 262144 "a bind that was
 is "$(in_container a stat -c %s "$T/victim/f")" 0 "and not where a symbolic link in its old place points"
 is "$(in_container a ls "$mask" | wc -l)" 0 "what the runtime hid in a directory of ours stays hidden"
 is "$(type_at a "$mask")" tmpfs "by a mount of its own"
+is "$(in_container a cat "/$CPU_DIR/present" | value MemTotal)" 262144 "a bind on a file of a directory that is bound"
+is "$(in_container q grep -c ^processor /proc/cpuinfo)" "$cpus_of_q" "a bind from quota/ goes on with the quota"
+is "$(in_container s grep -c ^processor /proc/cpuinfo)" "$cpus_of_s" "one from cpuset/ without"
 is "$(cat "$WORK/own" | grep -c MemTotal)" 1 "a bind beside DIR in the daemon's own namespace is healed"
 is "$(mounts_at a "$T/other" | grep -c fuse.lxcfs)" 1 "another daemon's bind is left alone"
 is "$(in_container a stat -c %d "$T/other")" "$(stat -c %d "$WORK/mnt2/proc/uptime")" "it is that daemon's"
@@ -109,11 +135,7 @@ matches "$(cat "$DAEMON_LOG")" 'put [0-9]+ dead binds right in [0-9]+ mount name
 
 # ---- kill -9, with a daemon beside it that does not answer, and a container that ends meanwhile
 kill -STOP $other $(children_of $other)
-old=$DAEMON_PID
-kill -KILL "$old"
-wait "$old" 2>/dev/null
-DAEMON_PID=
-ok "without a daemon the binds are dead" wait_until 10 is_aborted "$WORK/own"
+ok "without a daemon the binds are dead" kill_9_and_wait
 in_container a bash -c 'cd "$1" && while mv race away && ln -s victim race && rm race && mv away race; do :; done' - "$T" &
 racer=$!
 background+=($racer)
@@ -150,9 +172,45 @@ ok "which heals it" wait_until 10 all_read a "${T#/}/other"
 between "$(mounts_at a /proc/meminfo | wc -l)" 1 2 "dead mounts do not pile up"
 between "$(mounts_at u /proc/meminfo | wc -l)" 1 2 "nor in the user namespace"
 
+# ---- one namespace that holds whoever looks at it, one that is full, and the others
+new_container h --memory=$((64 * MIB))
+mkdir "$WORK/hang"
+in_container h "$BUILD/tests/mount/hangfs" "$WORK/hang" &
+background+=($!)
+hangfs=$!
+ok "a container has a file system of its own" wait_until 10 nsenter -t "${CT_PID[h]}" -m -- test -e "$WORK/hang/f"
+in_container h mount --bind "$MNT/proc/stat" "$WORK/hang/f"
+new_container m --memory=$((64 * MIB))
+in_container m bash -ec 'mkdir "$1" && mount -t tmpfs none "$1" && cd "$1"
+	for i in {1..100}; do touch $i && mount --bind "$2/proc/stat" $i; done' - "$WORK/many" "$MNT"
+kill_9_and_wait
+: >"$DAEMON_LOG"
+kill -USR1 "$(last_descendant "$hangfs")"
+start_daemon
+healed "beside a container that holds it" "$EVERY_OF_A"
+is "$(in_container m bash -c 'cat "$1"/* | grep -c ^btime' - "$WORK/many")" 100 "a hundred binds in another one"
+ok "the daemon answers its admin meanwhile" bash -c 'kill -USR2 "$1" && kill -USR2 "$1"' - "$DAEMON_PID"
+ok "the log tells which one is left" wait_until 30 grep -q "dead binds in 1 mount namespaces could not be put right, among them that of process [0-9]*: Timer expired: restart these containers" "$DAEMON_LOG"
+matches "$(sed -n 's/.*that of process \([0-9]*\):.*/\1/p' "$DAEMON_LOG")" "^${CT_PID[h]}$" "by a process in it"
+ok "and the process that heals ends" wait_until 10 no_healer
+kill_tree "$hangfs"
+wait "$hangfs" 2>/dev/null
+hangfs=
+ok "what was held goes with who held it" wait_until 10 none_is_held
+
+# ---- a daemon that may not enter namespaces
+printf '#!/bin/sh\nexec setpriv --bounding-set=-sys_chroot "%s" "$@"\n' "$LXCFS" >"$WORK/lesser"
+chmod +x "$WORK/lesser"
+kill_9_and_wait
+: >"$DAEMON_LOG"
+LXCFS=$WORK/lesser start_daemon
+ok "without the capability it takes, the log says that it could not be done" wait_until 30 grep -q "dead binds in [1-9][0-9]* mount namespaces could not be put right.*: Operation not permitted: restart" "$DAEMON_LOG"
+ok "and the binds are dead" is_aborted "/proc/${CT_PID[a]}/root/proc/meminfo"
+kill_9_and_wait
+start_daemon
+healed "with it again" "$EVERY_OF_A"
+
 # ---- the process that heals ends by itself, and with the daemon
-healer() { ps -o pid=,comm= --ppid "$DAEMON_PID" | awk '$2 == "lxcfs-heal" { print $1 }'; }
-no_healer() { [ -z "$(healer)" ]; }
 ok "the process that heals ends" wait_until 10 no_healer
 is "$(ps -o stat=,comm= --ppid "$DAEMON_PID" | grep -c ^Z)" 0 "and is reaped"
 stop_daemon
