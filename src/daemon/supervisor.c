@@ -33,7 +33,8 @@
 
 /* umount -f aborts the connection first and unmounts a moment later. */
 #define UNMOUNT_GRACE_NS (100 * NS_PER_MS)
-#define REAP_STEPS 100 /* of 10 ms */
+#define REAP_STEPS 100        /* of 10 ms */
+#define HEALER_REAP_STEPS 100 /* of 1 ms */
 
 struct supervisor {
 	const struct options *options;
@@ -65,17 +66,6 @@ static void stop(struct supervisor *s, int status)
 {
 	s->stopped = true;
 	s->status = status;
-}
-
-/* One that the kernel holds cannot be reaped; the supervisor must not wait for it. */
-static void end_child(pid_t *pid)
-{
-	if (*pid == 0)
-		return;
-	kill(*pid, SIGKILL);
-	for (int i = 0; i < REAP_STEPS && waitpid(*pid, NULL, WNOHANG) == 0; i++)
-		pause_ns(10 * NS_PER_MS);
-	*pid = 0;
 }
 
 /* --- the worker ------------------------------------------------------------------------- */
@@ -163,6 +153,17 @@ static void reap_healer(struct supervisor *s)
 			WTERMSIG(status), strsignal(WTERMSIG(status)));
 }
 
+/* It waits for nobody but our worker, and in /proc. */
+static void end_healer(struct supervisor *s)
+{
+	if (s->healer == 0)
+		return;
+	kill(s->healer, SIGKILL);
+	for (int i = 0; i < HEALER_REAP_STEPS && waitpid(s->healer, NULL, WNOHANG) == 0; i++)
+		pause_ns(NS_PER_MS);
+	s->healer = 0;
+}
+
 /* Notes a death; when the next worker may start. */
 static uint64_t due_after_death(struct supervisor *s)
 {
@@ -242,6 +243,17 @@ static void reap(struct supervisor *s)
 	tell_death(s, status);
 	s->worker = 0;
 	s->worker_due_ns = due_after(s, status);
+}
+
+/* A thread that the kernel holds cannot be reaped; our own end must not wait for it. */
+static void end_worker(struct supervisor *s)
+{
+	if (s->worker == 0)
+		return;
+	kill(s->worker, SIGKILL);
+	for (int i = 0; i < REAP_STEPS && waitpid(s->worker, NULL, WNOHANG) == 0; i++)
+		pause_ns(10 * NS_PER_MS);
+	s->worker = 0;
 }
 
 /* --- signals ---------------------------------------------------------------------------- */
@@ -377,9 +389,9 @@ static int start(struct supervisor *s)
  * is aborted with the connection. */
 static void take_away(struct supervisor *s)
 {
-	end_child(&s->healer);
+	end_healer(s);
 	connection_detach(&s->connection, s->options->dir);
-	end_child(&s->worker);
+	end_worker(s);
 	connection_close(&s->connection);
 	handover_free(s->handover);
 	cleanup_close(&s->handover_fd);
