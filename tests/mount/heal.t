@@ -5,7 +5,7 @@
 # after the daemon is back every open in them reads right values again, and nothing else of their
 # mounts has changed.
 source "$(dirname "$0")/lib.sh"
-plan 73
+plan 74
 
 EVERY="$SERVED $CPU_DIR/online"
 
@@ -50,10 +50,10 @@ healer() { ps -o pid=,comm= --ppid "$DAEMON_PID" | awk '$2 == "lxcfs-heal" { pri
 
 no_healer() { [ -z "$(healer)" ]; }
 
-# Nobody but the container's own is in its mount namespace.
-none_is_held() {
-	[ "$(ps -eo comm=,mntns= | grep -c "^lxcfs-heal.* $(stat -Lc %i "/proc/${CT_PID[h]}/ns/mnt")$")" = 0 ]
-}
+# Processes that heal and are in the mount namespace of the container h.
+held() { ps -eo comm=,mntns= | grep -c "^lxcfs-heal.* $(stat -Lc %i "/proc/${CT_PID[h]}/ns/mnt")$"; }
+
+none_is_held() { [ "$(held)" = 0 ]; }
 
 kill_9_and_wait() {
 	kill -KILL "$DAEMON_PID"
@@ -197,6 +197,7 @@ isnt "$(healer)" "" "while the process that heals is at it"
 ok "the log tells which one is left" wait_until 30 grep -q "dead binds in 1 mount namespaces could not be put right, among them that of process [0-9]*: Timer expired: restart these containers" "$DAEMON_LOG"
 matches "$(sed -n 's/.*that of process \([0-9]*\):.*/\1/p' "$DAEMON_LOG")" "^${CT_PID[h]}$" "by a process in it"
 ok "and the process that heals ends" wait_until 10 no_healer
+is "$(held)" 1 "that the container was tried once, and no more, for the kernel holds who did"
 kill_tree "$hangfs"
 wait "$hangfs" 2>/dev/null
 hangfs=
