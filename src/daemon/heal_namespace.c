@@ -271,7 +271,7 @@ static const struct bind *find_bind(const struct work *w, const struct mount *m)
 	return NULL;
 }
 
-/* Puts on top of the file `below` the living directory's path what was on the dead one's. */
+/* Puts a mount on the file `below` (a path) of the living directory. */
 static void restore(int directory, struct slice below, int tree)
 {
 	char path[PATH_MAX];
