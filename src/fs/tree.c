@@ -54,9 +54,14 @@ static struct slice split_path(const char *path, struct slice *ret_dir)
 
 /* The directories in the root of the mount that hold everything once more. */
 static const char *const policy_dirs[TREE_POLICIES] = {
-	[TREE_QUOTA] = "quota",
-	[TREE_CPUSET] = "cpuset",
+	[TREE_QUOTA] = "/quota",
+	[TREE_CPUSET] = "/cpuset",
 };
+
+const char *tree_policy_dir(enum tree_policy policy)
+{
+	return policy_dirs[policy] ? policy_dirs[policy] : "";
+}
 
 uint64_t tree_number_of(enum tree_policy policy, const struct view *v)
 {
@@ -87,7 +92,7 @@ static bool policy_root_in(const struct node *dir, enum tree_policy policy, stru
 	if (!is_root(dir) || dir->policy != TREE_DEFAULT || !policy_dirs[policy])
 		return false;
 	*ret = (struct tree_entry){ tree_number_of(policy, dir->view), policy, dir->view,
-		slice_str(policy_dirs[policy]) };
+		slice_str(policy_dirs[policy] + 1) };
 	return true;
 }
 
