@@ -10,7 +10,7 @@
 static const unsigned cost_of[] = {
 	[BACKOFF_FAULT] = ALLOWANCE / 10,
 	[BACKOFF_KILLED] = 1,
-	[BACKOFF_EARLY] = 5,
+	[BACKOFF_EARLY] = 2,
 };
 
 static void refill(struct backoff *b, uint64_t now_ns)
@@ -29,8 +29,10 @@ static void refill(struct backoff *b, uint64_t now_ns)
 uint64_t backoff_after(struct backoff *b, enum backoff_death death, uint64_t now_ns)
 {
 	refill(b, now_ns);
-	if (b->spent + cost_of[death] > ALLOWANCE)
-		return now_ns + BACKOFF_NS;
 	b->spent += cost_of[death];
+	if (b->spent > ALLOWANCE) {
+		b->spent = ALLOWANCE + cost_of[death]; /* the wait pays for this one alone */
+		return now_ns + BACKOFF_NS;
+	}
 	return death == BACKOFF_EARLY ? now_ns + BACKOFF_EARLY_NS : now_ns;
 }

@@ -26,5 +26,5 @@ struct backoff {
 
 /* Notes a death at `now_ns`; when the next worker may start, never later than BACKOFF_NS from then.
  * Ten faults, or two hundred kills, are met at once; who goes on is held to about one start a
- * second, or twenty. */
+ * second, or twenty (ten when killed early). */
 uint64_t backoff_after(struct backoff *b, enum backoff_death death, uint64_t now_ns);

@@ -36,7 +36,7 @@ threads=$(status Threads)
 anon=$(status RssAnon)
 shared=$(status RssShmem)
 
-read -r containers reads errors wrong <<<"$(churn $COUNT)"
+read -r containers reads errors wrong _ <<<"$(churn $COUNT)"
 is "$containers" $COUNT "$COUNT containers were made and destroyed"
 between "$reads" $((COUNT * 6)) $((COUNT * 6)) "each read its files"
 is "$errors" 0 "without an error"
