@@ -5,7 +5,6 @@
 #include "internal.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -85,13 +84,7 @@ int fs_attach(struct fs *fs, struct fuse_session *session)
 
 int fs_path(const struct fs *fs, uint64_t number, char *ret, size_t size)
 {
-	struct node node;
-	int e = tree_node(fs->tree, number, &node);
-
-	if (e < 0)
-		return e;
-	e = snprintf(ret, size, "%s/%s", tree_policy_dir(node.policy), node.path);
-	return (size_t)e < size ? 0 : -ENAMETOOLONG;
+	return tree_path(fs->tree, number, ret, size);
 }
 
 void fs_free(struct fs *fs)

@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -57,11 +58,6 @@ static const char *const policy_dirs[TREE_POLICIES] = {
 	[TREE_QUOTA] = "/quota",
 	[TREE_CPUSET] = "/cpuset",
 };
-
-const char *tree_policy_dir(enum tree_policy policy)
-{
-	return policy_dirs[policy] ? policy_dirs[policy] : "";
-}
 
 uint64_t tree_number_of(enum tree_policy policy, const struct view *v)
 {
@@ -220,6 +216,19 @@ int tree_node(const struct tree *t, uint64_t number, struct node *ret)
 {
 	return number >= HANDOVER_NODE_BASE ? node_of_record(t, number, ret)
 					    : node_of_view(number, ret);
+}
+
+int tree_path(const struct tree *t, uint64_t number, char *ret, size_t size)
+{
+	struct node node;
+	int e = tree_node(t, number, &node);
+	const char *dir;
+
+	if (e < 0)
+		return e;
+	dir = policy_dirs[node.policy];
+	e = snprintf(ret, size, "%s/%s", dir ? dir : "", node.path);
+	return (size_t)e < size ? 0 : -ENAMETOOLONG;
 }
 
 uint64_t tree_parent(const struct tree *t, const struct node *node)

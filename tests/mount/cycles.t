@@ -48,7 +48,7 @@ ok "no task hangs in the file system" wait_until 20 eval '[ -z "$(hung)" ]'
 is_loaded() { awk -v l="$(load)" 'BEGIN { exit !(l > 0.3) }'; }
 ok "the load of a container grows over all those deaths" wait_until 60 is_loaded
 before=$(load)
-kill -KILL "$(worker_pid)"
+kill_worker -KILL
 after=$(load)
 between "$after" "$(awk -v l="$before" 'BEGIN { print l * 0.8 }')" 100 "and goes on after one more"
 end_background

@@ -160,6 +160,21 @@ worker_pid() {
 	ps -o pid= --ppid "$DAEMON_PID" | awk 'END { print $1 + 0 }'
 }
 
+# The same, but waits for one: between two workers there is none, and to kill(1) the pid 0 that
+# worker_pid() then says is the test's own process group.
+a_worker() {
+	local pid
+
+	while pid=$(worker_pid) && [ "$pid" = 0 ]; do
+		sleep 0.1
+	done
+	echo "$pid"
+}
+
+kill_worker() { # -SIGNAL
+	kill "$1" "$(a_worker)"
+}
+
 unmount_all() { # everything stacked at the path
 	while is_mounted "$1"; do
 		umount -l "$1" || return

@@ -69,9 +69,9 @@ done
 for signal in SEGV ABRT TERM KILL; do
 	harm 0 read sleep 3 "$CG_PARENT/c/memory"
 	reads_late c meminfo
-	kill -$signal "$(worker_pid)"
+	kill_worker -$signal
 	wait_until 20 has_hit 0 2
-	kill -$signal "$(worker_pid)"
+	kill_worker -$signal
 	wait $late
 	is "$(total <"$WORK/late")" 262144 "SIG$signal from outside, twice, is not the request's fault"
 	no_harm
@@ -99,7 +99,7 @@ harm 0 replied sleep 1 MemTotal:
 hold meminfo
 wait_until 20 has_hit 0 1
 set_limit c memory $((512 * MIB))
-kill -KILL "$(worker_pid)"
+kill_worker -KILL
 is "$(reads c meminfo | total)" 524288 "a worker dies after it has answered; a limit was raised"
 touch "$WORK/go"
 wait $held
@@ -111,7 +111,7 @@ without_clock() { grep -v MHz; }
 whole=$(reads c cpuinfo | without_clock)
 hold cpuinfo
 wait_until 20 test -s "$WORK/held"
-kill -KILL "$(worker_pid)"
+kill_worker -KILL
 kill -USR2 "$DAEMON_PID"
 wait_until 10 eval '[ "$(reads c meminfo | total)" = "$HOST_MEM_KB" ]'
 touch "$WORK/go"
@@ -120,7 +120,7 @@ is "$(without_clock <"$WORK/held")" "$whole" "a text whose length changed has no
 kill -USR2 "$DAEMON_PID"
 exec 7<"$MNT/proc/meminfo"
 cat <&7 >/dev/null
-kill -KILL "$(worker_pid)"
+kill_worker -KILL
 "$POKE" again /dev/stdin <&7 >"$WORK/again" </dev/null
 exec 7<&-
 is "$("$POKE" poll "$MNT/proc/meminfo")" "IN RDNORM " "poll(2) answers at once"
@@ -141,7 +141,7 @@ no_harm
 # A new worker's first look at the host, which others wait for: three hangs are three lines.
 before=$(logged 'is not answered after')
 harm 0 read hang 3 /proc/stat
-kill -KILL "$(worker_pid)"
+kill_worker -KILL
 reads_late c stat
 reads d stat >"$WORK/second" &
 second=$!
@@ -149,7 +149,7 @@ wait $late $second
 is "$(hits 0) $(($(logged 'is not answered after') - before))" "3 3" "who waits for the one that hangs is not blamed"
 no_harm
 
-worker=$(worker_pid)
+worker=$(a_worker)
 harm 0 read hang 1 "$CG_PARENT/c/memory"
 between "$(in_container c "$POKE" killed 300 /proc/meminfo)" 0 $((1000 * SLOW)) "a killed reader is gone within a second, whoever holds its request"
 is "$(hits 0)" 1 "the worker still holding it"
@@ -158,7 +158,7 @@ is "$(reads c meminfo | total)" 262144 "which is replaced"
 no_harm
 
 # ---- stopped
-worker=$(worker_pid)
+worker=$(a_worker)
 harm 0 read 19 1 "$CG_PARENT/c/memory"
 between "$(in_container c "$POKE" killed 50 /proc/meminfo)" 0 $((1000 * SLOW)) "so is one whose worker stops with its request"
 no_harm
@@ -168,12 +168,12 @@ isnt "$(worker_pid)" "$worker" "by a new worker"
 is "$(logged 'was stopped by signal')" 1 "a line tells why"
 harm 0 read sleep 2 "$CG_PARENT/c/memory"
 reads_late c meminfo
-kill -STOP "$(worker_pid)"
+kill_worker -STOP
 wait $late
 is "$(total <"$WORK/late")" 262144 "a request that was in it is answered"
 no_harm
 for i in 1 2 3 4 5; do # this shell itself may be too late
-	worker=$(worker_pid)
+	worker=$(a_worker)
 	kill -STOP "$worker"
 	kill -CONT "$worker"
 	sleep 0.5
@@ -188,7 +188,7 @@ no_harm
 # ---- out of memory
 oom=$(cgdir memory oom)
 make_cgroup oom
-worker=$(worker_pid)
+worker=$(a_worker)
 echo "$worker" >"$oom/cgroup.procs"
 set_limit oom memory 4096 2>/dev/null || set_limit oom memory $((64 * 1024))
 fill() { # records are memory of the worker's own
@@ -204,13 +204,12 @@ is "$(reads c meminfo | total)" 262144 "and nobody notices"
 if [ -n "$FREEZER" ]; then
 	test_cleanup() { echo THAWED >"$(cgdir freezer ice)/freezer.state"; } 2>/dev/null
 	make_cgroup ice
-	worker=$(worker_pid)
-	harm 0 read sleep 1 "$CG_PARENT/c/memory"
-	reads_late c meminfo
-	for task in /proc/"$worker"/task/*; do
-		grep -q nanosleep "$task/wchan" 2>/dev/null || grep -q '^230\|^35 ' "$task/syscall" || continue
-		[ "${task##*/}" = "$worker" ] || echo "${task##*/}" >"$(cgdir freezer ice)/tasks"
+	worker=$(a_worker)
+	for task in /proc/"$worker"/task/*; do # those that answer
+		[[ $(cat "$task/comm") != lxcfs-[0-9] ]] || echo "${task##*/}" >"$(cgdir freezer ice)/tasks"
 	done
+	harm 0 read hang 1 "$CG_PARENT/c/memory"
+	reads_late c meminfo
 	echo FROZEN >"$(cgdir freezer ice)/freezer.state"
 	wait $late
 	is "$(total <"$WORK/late")" 262144 "a request whose thread the kernel holds for ever is answered"
