@@ -9,9 +9,11 @@ plan 13
 
 SECONDS_OF_KILLS=60
 KILLS=1000000
+RATE=10
 if [ -n "${LXCFS_TEST_KILLS-}" ]; then
 	SECONDS_OF_KILLS=3600
 	KILLS=$LXCFS_TEST_KILLS
+	RATE=5 # a sanitized one takes its time to start
 fi
 
 STORM=$BUILD/tests/mount/storm
@@ -39,7 +41,7 @@ for name in a b c d; do
 done
 background+=("${readers[@]}")
 sleep 1
-kills=$("$STORM" kill "$DAEMON_PID" "$SECONDS_OF_KILLS" "$KILLS" 10 any 9)
+kills=$("$STORM" kill "$DAEMON_PID" "$SECONDS_OF_KILLS" "$KILLS" "$RATE" any 9)
 # Before INIT is shown to the session, or just behind it.
 early=$("$STORM" kill "$DAEMON_PID" 10 40 4 early 9)
 : >"$WORK/stop"
