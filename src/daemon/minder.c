@@ -14,7 +14,7 @@
 #include "log.h"
 
 /* A start is a matter of milliseconds, but machines may be starved. */
-#define START_NS (20 * NS_PER_S)
+#define START_NS (10 * NS_PER_S)
 /* Readers wait meanwhile, and cannot be killed. */
 #define CONTINUE_NS (100 * NS_PER_MS)
 #define END_NS (500 * NS_PER_MS)

@@ -214,7 +214,7 @@ if [ -n "$FREEZER" ]; then
 	wait $late
 	is "$(total <"$WORK/late")" 262144 "a request whose thread the kernel holds for ever is answered"
 	is "$(logged 'cannot be ended')" 1 "a line tells of what is left of its worker"
-	isnt "$(worker_pid)" "$worker" "another one serves"
+	isnt "$(a_worker)" "$worker" "another one serves"
 	is "$(reads d meminfo | total)" 131072 "everybody"
 	echo THAWED >"$(cgdir freezer ice)/freezer.state"
 	ok "what was left goes when the kernel lets it" wait_until 10 gone "$worker"
