@@ -7,7 +7,7 @@
 source "$(dirname "$0")/lib.sh"
 
 FREEZER=${CG_V1[freezer]-}
-plan $((47 + ${FREEZER:+5}0 / 10))
+plan $((48 + ${FREEZER:+5}0 / 10))
 
 HARM=$WORK/harm
 head -c 512 /dev/zero >"$HARM"
@@ -66,12 +66,20 @@ for signal in 11 6 7 4 8 31; do
 	is "$(reads c meminfo | total)" 262144 "a crash by signal $signal that does not come again goes unnoticed"
 	no_harm
 done
+# The thread that sleeps with the request takes the signal, if it may choose.
+kill_holder() { # -SIGNAL
+	local worker holder
+
+	worker=$(a_worker)
+	holder=$(grep -l nanosleep /proc/"$worker"/task/*/wchan | cut -d/ -f5 | grep -vx "$worker")
+	kill "$1" "${holder:-$worker}"
+}
 for signal in SEGV ABRT TERM KILL; do
 	harm 0 read sleep 3 "$CG_PARENT/c/memory"
 	reads_late c meminfo
-	kill_worker -$signal
+	kill_holder -$signal
 	wait_until 20 has_hit 0 2
-	kill_worker -$signal
+	kill_holder -$signal
 	wait $late
 	is "$(total <"$WORK/late")" 262144 "SIG$signal from outside, twice, is not the request's fault"
 	no_harm
@@ -90,7 +98,7 @@ done
 # Some bytes, the rest when told to, and all of it again: the first piece's answer has reached its
 # reader when the worker dies, and the file says something else by then.
 hold() { # FILE
-	rm -f "$WORK/go"
+	rm -f "$WORK/go" "$WORK/held"
 	in_container c bash -c 'exec 7<"/proc/$1"; dd bs=12 count=1 status=none <&7
 		until [ -e "$2" ]; do sleep 0.1; done; cat <&7' - "$1" "$WORK/go" >"$WORK/held" &
 	held=$!
@@ -118,11 +126,19 @@ touch "$WORK/go"
 wait $held
 is "$(without_clock <"$WORK/held")" "$whole" "a text whose length changed has no stray bytes at its end"
 kill -USR2 "$DAEMON_PID"
-exec 7<"$MNT/proc/meminfo"
-cat <&7 >/dev/null
+wait_until 10 eval '[ "$(reads c meminfo | total)" = 262144 ]'
+mkfifo "$WORK/more"
+in_container c "$POKE" again /proc/meminfo <"$WORK/more" >"$WORK/again" &
+again=$!
+exec 8>"$WORK/more"
+wait_until 20 test -s "$WORK/again"
+set_limit c memory $((512 * MIB))
 kill_worker -KILL
-"$POKE" again /dev/stdin <&7 >"$WORK/again" </dev/null
-exec 7<&-
+echo >&8
+exec 8>&-
+wait $again
+is "$(total <"$WORK/again") $(sed 1,20d "$WORK/again" | total)" "262144 524288" "read again from its start it says what holds by then"
+set_limit c memory $((256 * MIB))
 is "$("$POKE" poll "$MNT/proc/meminfo")" "IN RDNORM " "poll(2) answers at once"
 
 # ---- stuck
