@@ -49,8 +49,9 @@ int handles_get(struct handles *hs, uint64_t fh, struct handle_info *ret_info,
 /* Binds the handle to `c` from now on, taking a reference of its own. -ESTALE. */
 int handles_bind(struct handles *hs, uint64_t fh, struct container *c);
 
-/* Makes `t` what later reads are served from; `slot` (may be NULL) learns of it before. 0; -ESTALE; -ENFILE when the container's snapshots,
- * or everybody's, take too much; the old snapshot stays then. */
+/* Makes `t` what later reads are served from; `slot` (may be NULL) learns of it before. 0; -ESTALE;
+ * -ENFILE when the container's snapshots, or everybody's, take too much; the old snapshot stays
+ * then. */
 int handles_store(
 	struct handles *hs, uint64_t fh, const struct text *t, struct handover_slot *slot);
 

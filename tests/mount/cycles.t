@@ -10,16 +10,7 @@ plan 13
 COUNT=1000
 [ -z "${LXCFS_TEST_VM-}" ] || COUNT=100
 
-dirs=()
-make_cgroup churn
-for controller in memory cpuacct cpu blkio; do
-	dirs+=("$(cgdir $controller churn)")
-done
-[ -z "$CG_V2" ] || dirs+=("$CG_V2/$CG_PARENT/churn")
-mapfile -t dirs < <(printf '%s\n' "${dirs[@]}" | awk '!seen[$0]++')
-[ "${#dirs[@]}" -gt 1 ] || enable_controllers "${dirs[0]}"
-limit_file=$([ ${#dirs[@]} -gt 1 ] && echo memory.limit_in_bytes || echo memory.max)
-
+prepare_churn
 start_daemon
 new_container c --memory=$((256 * MIB))
 
@@ -35,13 +26,13 @@ done
 "$BUILD/tests/mount/storm" kill "$DAEMON_PID" 1000 100000 5 any 9 >/dev/null &
 killer=$!
 background+=($killer)
-read -r containers _ errors wrong longest <<<"$(CTCHURN_CUT=1 "$BUILD/tests/mount/ctchurn" $COUNT 8 "$MNT" "$limit_file" "${dirs[@]}")"
+read -r containers _ errors wrong longest <<<"$(CTCHURN_CUT=1 "$BUILD/tests/mount/ctchurn" $COUNT 8 "$MNT" "$churn_limit" "${churn_dirs[@]}")"
 kill $killer
 is "$containers" $COUNT "$COUNT containers were started and killed while they read"
 is "$errors $wrong" "0 0" "without an error, another's limit or half a text"
 between "$longest" 0 $((2000 * SLOW)) "each was gone soon after"
 diag "longest wait for a killed container: $longest ms"
-is "$(find "${dirs[@]}" -mindepth 1 -type d | wc -l)" 0 "no cgroup is left over"
+is "$(find "${churn_dirs[@]}" -mindepth 1 -type d | wc -l)" 0 "no cgroup is left over"
 hung() { ps -eo state=,wchan:32=,args= | awk '$1 == "D" && $2 ~ /fuse|request_wait/'; }
 ok "no task hangs in the file system" wait_until 20 eval '[ -z "$(hung)" ]'
 

@@ -336,6 +336,22 @@ cpu_usage_us() { # CGROUP
 	fi
 }
 
+# For ctchurn: in which cgroups below ours, "churn", it makes its containers, and the file that limits
+# their memory. A cpuset of v1 takes nobody before it is filled in; the rest is enough.
+prepare_churn() {
+	local controller
+
+	churn_dirs=()
+	make_cgroup churn
+	for controller in memory cpuacct cpu blkio; do
+		churn_dirs+=("$(cgdir $controller churn)")
+	done
+	[ -z "$CG_V2" ] || churn_dirs+=("$CG_V2/$CG_PARENT/churn")
+	mapfile -t churn_dirs < <(printf '%s\n' "${churn_dirs[@]}" | awk '!seen[$0]++')
+	[ "${#churn_dirs[@]}" -gt 1 ] || enable_controllers "${churn_dirs[0]}"
+	churn_limit=$(is_v2 && echo memory.max || echo memory.limit_in_bytes)
+}
+
 kill_in_cgroup() { # DIRECTORY, one of ours
 	local pid
 
