@@ -40,6 +40,9 @@ void fs_free(struct fs *fs);
  * on Linux 6.5 and later. 0 or -errno. */
 int fs_attach(struct fs *fs, struct fuse_session *session);
 
+/* What a node number stands for, as a path below DIR. 0; -ESTALE; -ENAMETOOLONG. */
+int fs_path(const struct fs *fs, uint64_t number, char *ret, size_t size);
+
 /* Every operation, none left out: what libfuse has no function for it answers with ENOSYS, and the
  * kernel latches that for the connection's life. The session's userdata is the struct fs. */
 extern const struct fuse_lowlevel_ops fs_operations;

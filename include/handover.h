@@ -45,7 +45,12 @@ struct handover_slot {
 	_Atomic uint64_t fh;         /* the handle an OPEN or OPENDIR is making, so that its replay
 					does not make a second one; set before that handle is
 					published, and to 0 before each read(2); 0: none yet */
-	uint8_t reserved[SLAB_PAGE - 24];
+	_Atomic uint64_t snapshot;   /* the slab reference that this request makes its handle's
+					snapshot, in the same way: a reader that has its first piece
+					already must get the rest of that very text */
+	_Atomic uint64_t answered;   /* fuse_in_header.unique of a request that another thread has
+					answered in place of a stuck one: not to be replayed */
+	uint8_t reserved[SLAB_PAGE - 40];
 	_Alignas(SLAB_PAGE) uint8_t request[HANDOVER_REQUEST];
 };
 
@@ -105,6 +110,8 @@ struct handover {
 	_Atomic uint32_t handles_used; /* no handle was ever at this index or above */
 	struct handover_init init;
 	_Atomic uint32_t pass_through; /* SIGUSR2: 1: every file is the kernel's own */
+	_Atomic uint32_t given_up;     /* generation of the last worker that has given itself up: it
+					  ends, or a thread that the kernel holds keeps it */
 
 	_Alignas(SLAB_PAGE) struct handover_slot slots[HANDOVER_SLOTS];
 	struct handover_node nodes[HANDOVER_NODES];

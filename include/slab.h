@@ -28,6 +28,10 @@ void slab_free(struct slab *s);
  * be right (out of range, cyclic, too short, a page in two chains): the owner then forgets it. */
 int slab_adopt(struct slab *s, uint64_t ref);
 
+/* Everything has been adopted: what is free now is free for good, and its memory may go back to the
+ * kernel. Before, a release only frees its own pages. */
+void slab_adopted(struct slab *s);
+
 /* Copies bytes into free pages. 0 bytes give a reference that is not SLAB_NONE. -ENOSPC when the
  * area is full. */
 int slab_store(struct slab *s, const void *bytes, size_t n, uint64_t *ret_ref);

@@ -4,6 +4,7 @@
  */
 #include "log.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -29,6 +30,15 @@ void log_set_debug(bool on)
 	debug_on = on;
 }
 
+/* Whoever reads standard error may have stopped reading: a line less is better than a supervisor or
+ * a worker that waits for a pager. A pipe that polls writable takes a whole line. */
+static bool takes_a_line(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
+
+	return poll(&p, 1, 0) > 0;
+}
+
 static void __attribute__((format(printf, 1, 0)))
 write_line(const char *format, va_list args, unsigned long held_back)
 {
@@ -43,7 +53,7 @@ write_line(const char *format, va_list args, unsigned long held_back)
 		n += (size_t)snprintf(line + n, sizeof(line) - n,
 			" (%lu more like it were not logged)", held_back);
 	line[n++] = '\n';
-	if (write(STDERR_FILENO, line, n) < 0) {
+	if (takes_a_line(STDERR_FILENO) && write(STDERR_FILENO, line, n) < 0) {
 		/* Nowhere left to tell. */
 	}
 }

@@ -34,6 +34,7 @@ struct slab {
 	uint32_t used;
 	uint32_t warm;  /* free pages that are not known to be without memory */
 	uint32_t first; /* no page below it is free */
+	bool adopted;   /* pages that seem free are */
 	pthread_mutex_t lock;
 	uint64_t *taken; /* bits */
 	uint64_t *cold;  /* free pages whose memory the kernel has */
@@ -195,6 +196,13 @@ int slab_adopt(struct slab *s, uint64_t ref)
 	return good ? 0 : -EBADMSG;
 }
 
+void slab_adopted(struct slab *s)
+{
+	pthread_mutex_lock(&s->lock);
+	s->adopted = true;
+	pthread_mutex_unlock(&s->lock);
+}
+
 /* Links `count` free pages; the first of them, + 1. LINK_END when there are too few. */
 static uint32_t chain_new(struct slab *s, uint32_t count)
 {
@@ -324,7 +332,7 @@ void slab_release(struct slab *s, uint64_t ref)
 		return;
 	pthread_mutex_lock(&s->lock);
 	chain_put(s, ref, UINT32_MAX);
-	if (s->warm > WARM_MAX)
+	if (s->warm > WARM_MAX && s->adopted)
 		give_back(s);
 	pthread_mutex_unlock(&s->lock);
 }

@@ -115,6 +115,8 @@ void handover_slot_clear(struct handover_slot *s)
 	handover_slot_done(s);
 	atomic_store_explicit(&s->since_ns, 0, memory_order_release);
 	atomic_store_explicit(&s->fh, 0, memory_order_release);
+	atomic_store_explicit(&s->snapshot, SLAB_NONE, memory_order_release);
+	atomic_store_explicit(&s->answered, 0, memory_order_release);
 	atomic_store_explicit(&s->crashes, 0, memory_order_release);
 }
 

@@ -17,11 +17,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include "clock.h"
 #include "log.h"
+#include "parse.h"
 #include "slow.h"
 #include "spin.h"
 #include "watch.h"
@@ -42,6 +44,7 @@ enum role {
 
 struct loop {
 	struct fuse_session *session;
+	const struct fs *fs;
 	sem_t turn;            /* 0 while there is a leader */
 	struct spin spin;      /* the leader's */
 	_Atomic unsigned busy; /* threads that do not wait for their turn */
@@ -68,13 +71,16 @@ static const struct fuse_in_header *header_of(const struct handover_slot *s)
 
 /* --- replies ---------------------------------------------------------------------------- */
 
-static int answer_error(struct thread *t, int error)
+static void answer_error(const struct thread *t, uint64_t unique, int error)
 {
 	const struct fuse_out_header out = {
-		.len = sizeof(out), .error = -error, .unique = header_of(t->slot)->unique
+		.len = sizeof(out), .error = -error, .unique = unique
 	};
 
-	return write(t->device, &out, sizeof(out)) < 0 ? -errno : 0;
+	/* ENOENT: it was answered before. Nothing else could be done about another failure. */
+	if (write(t->device, &out, sizeof(out)) < 0 && errno != ENOENT)
+		log_limited("error reply", "an error could not be told to a reader: %s",
+			strerror(errno));
 }
 
 /* ENOENT: the reply was there before, as after a takeover. Whatever else keeps a reply from the
@@ -85,7 +91,7 @@ static void reply_failed(struct thread *t, int error)
 		return;
 	log_limited("reply", "a reply was refused by the kernel: %s: its reader gets EIO",
 		strerror(error));
-	answer_error(t, EIO);
+	answer_error(t, header_of(t->slot)->unique, EIO);
 }
 
 /* The kernel takes ENOSYS for "never ask me again", for the connection's life, in which a newer
@@ -257,25 +263,50 @@ static bool needs_help(const struct thread *t)
 		poll_device(t, 0) > 0;
 }
 
-static bool wants_reply(uint32_t opcode)
-{
-	return opcode != FUSE_FORGET && opcode != FUSE_BATCH_FORGET && opcode != FUSE_INTERRUPT &&
-		opcode != FUSE_NOTIFY_REPLY;
-}
-
 static void process(struct thread *t, size_t length)
 {
 	struct fuse_buf buf = { .size = length, .mem = t->slot->request };
 
 	watch_begin(t->slot);
 	fuse_session_process_buf(t->loop->session, &buf);
-	if (handover_slot_length(t->slot) != 0 && wants_reply(header_of(t->slot)->opcode)) {
+	if (handover_slot_length(t->slot) != 0 && request_wants_reply(header_of(t->slot)->opcode)) {
 		log_limited("no reply",
 			"a request (opcode %u) was not answered: its reader gets EIO",
 			header_of(t->slot)->opcode);
-		answer_error(t, EIO);
+		answer_error(t, header_of(t->slot)->unique, EIO);
 	}
 	handover_slot_clear(t->slot);
+}
+
+void loop_describe(const struct loop *loop, unsigned i, char ret[REQUEST_WORDS])
+{
+	const struct handover_slot *slot = loop->threads[i].slot;
+
+	request_describe(loop->fs, slot->request,
+		min_u64(handover_slot_length(slot), HANDOVER_REQUEST), ret);
+}
+
+void loop_answer_for(struct loop *loop, unsigned i, uint64_t unique, int error)
+{
+	const struct thread *t = &loop->threads[i];
+
+	atomic_store(&t->slot->answered, unique);
+	answer_error(t, unique, error);
+}
+
+/* Not tried a third time. Nothing is done with it, not even for the log, before it is out of the
+ * slot. */
+static void give_up(struct thread *t, uint32_t length)
+{
+	const struct fuse_in_header *header = header_of(t->slot);
+	char words[REQUEST_WORDS];
+
+	if (request_wants_reply(header->opcode))
+		answer_error(t, header->unique, EIO);
+	handover_slot_clear(t->slot);
+	request_describe(t->loop->fs, t->slot->request, length, words);
+	log_error("a request (%s) has ended %u workers: it gets EIO; please report it", words,
+		WATCH_CRASHES_MAX);
 }
 
 /* What the last worker's thread was at when it died. */
@@ -284,21 +315,17 @@ static void replay(struct thread *t)
 	const uint32_t length = handover_slot_length(t->slot);
 	const struct fuse_in_header *header = header_of(t->slot);
 
-	if (length >= sizeof(*header) && length <= HANDOVER_REQUEST) {
-		if (atomic_load(&t->slot->crashes) < WATCH_CRASHES_MAX) {
-			process(t, length);
-			return;
-		}
-		log_error("a request (opcode %u, node %llu) has ended %u workers: it gets EIO; "
-			  "please report it",
-			header->opcode, (unsigned long long)header->nodeid, WATCH_CRASHES_MAX);
-		if (wants_reply(header->opcode))
-			answer_error(t, EIO);
-	}
-	handover_slot_clear(t->slot);
+	if (length < sizeof(*header) || length > HANDOVER_REQUEST ||
+		atomic_load(&t->slot->answered) == header->unique)
+		handover_slot_clear(t->slot);
+	else if (atomic_load(&t->slot->crashes) < WATCH_CRASHES_MAX)
+		process(t, length);
+	else
+		give_up(t, length);
 }
 
-/* A page that cannot be had must not be found out by the kernel, when the request is lost. */
+/* A page that cannot be had must not be found out by the kernel, when the request is lost: not now,
+ * and, where so little may be locked, not when memory is short and a kill comes on top. */
 static void touch(struct handover_slot *s)
 {
 	for (size_t i = 0; i < sizeof(s->request); i += SLAB_PAGE) {
@@ -306,6 +333,7 @@ static void touch(struct handover_slot *s)
 
 		*byte = *byte;
 	}
+	mlock(s->request, sizeof(s->request));
 }
 
 static void *run(void *data)
@@ -342,7 +370,7 @@ static int start_thread(struct thread *t)
 	return 0;
 }
 
-static struct loop *loop_new(struct fuse_session *session, unsigned n)
+static struct loop *loop_new(struct fuse_session *session, const struct fs *fs, unsigned n)
 {
 	struct loop *loop = calloc(1, sizeof(*loop));
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
@@ -355,6 +383,7 @@ static struct loop *loop_new(struct fuse_session *session, unsigned n)
 		return NULL;
 	}
 	loop->session = session;
+	loop->fs = fs;
 	loop->n = n;
 	loop->busy = n;
 	loop->busy_max = cpus < 4 ? 1 : (unsigned)cpus / 2;
@@ -362,11 +391,11 @@ static struct loop *loop_new(struct fuse_session *session, unsigned n)
 	return loop;
 }
 
-int loop_start(struct fuse_session *session, struct handover *handover, const int *devices,
-	unsigned n, struct loop **ret)
+int loop_start(struct fuse_session *session, const struct fs *fs, struct handover *handover,
+	const int *devices, unsigned n, struct loop **ret)
 {
 	const uint32_t generation = atomic_fetch_add(&handover->generation, 1) + 1;
-	struct loop *loop = loop_new(session, n);
+	struct loop *loop = loop_new(session, fs, n);
 
 	if (!loop)
 		return -ENOMEM;

@@ -7,7 +7,9 @@
 #define FUSE_USE_VERSION 314
 #include <fuse_lowlevel.h>
 
+#include "fs.h"
 #include "handover.h"
+#include "request.h"
 
 /* How the session's replies get to the kernel, for fuse_session_custom_io(): through the clone of
  * the calling thread. */
@@ -19,9 +21,17 @@ int loop_replay_init(struct fuse_session *session, const struct handover_init *i
 
 struct loop;
 
-/* Starts a thread for each of the `n` devices; each first answers what its slot still holds. */
-int loop_start(struct fuse_session *session, struct handover *handover, const int *devices,
-	unsigned n, struct loop **ret);
+/* Starts a thread for each of the `n` devices; each first answers what its slot still holds. `fs`
+ * is the session's, for the log. */
+int loop_start(struct fuse_session *session, const struct fs *fs, struct handover *handover,
+	const int *devices, unsigned n, struct loop **ret);
 
 /* The i-th thread is late with its request: if it is the leader, another one becomes it. */
 void loop_pass_turn(struct loop *loop, unsigned i);
+
+/* What the i-th thread is at, for the log. */
+void loop_describe(const struct loop *loop, unsigned i, char ret[REQUEST_WORDS]);
+
+/* Answers the request `unique` that the i-th thread is stuck with in its place; no later worker
+ * tries it again. Harmless when the thread was quicker. */
+void loop_answer_for(struct loop *loop, unsigned i, uint64_t unique, int error);

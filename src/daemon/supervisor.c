@@ -16,20 +16,16 @@
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 
+#include "backoff.h"
 #include "cleanup.h"
 #include "clock.h"
 #include "connection.h"
 #include "handover.h"
 #include "heal.h"
 #include "log.h"
+#include "minder.h"
 #include "pidfile.h"
 #include "worker.h"
-
-/* So many deaths within that time, and the next worker waits. */
-#define DEATHS 10u
-#define DEATHS_WITHIN_NS (10 * NS_PER_S)
-#define BACK_OFF_NS NS_PER_S
-#define KILLED_EARLY_NS (20 * NS_PER_MS)
 
 /* umount -f aborts the connection first and unmounts a moment later. */
 #define UNMOUNT_GRACE_NS (100 * NS_PER_MS)
@@ -44,11 +40,10 @@ struct supervisor {
 	int handover_fd;
 	int signals;
 	sigset_t old_mask;
-	pid_t worker;               /* 0: none runs */
-	uint32_t generation;        /* of workers, when it was started */
-	uint64_t worker_due_ns;     /* CLOCK_MONOTONIC: not before */
-	uint64_t deaths_ns[DEATHS]; /* a ring of the last ones */
-	unsigned n_deaths;
+	pid_t worker; /* 0: none runs */
+	struct minder minder;
+	uint64_t worker_due_ns; /* CLOCK_MONOTONIC: not before */
+	struct backoff backoff;
 	pid_t healer;  /* 0: none runs */
 	bool heal_due; /* of a connection that took another's place */
 	bool stopped;
@@ -96,19 +91,19 @@ _Noreturn static void child(struct supervisor *s, pid_t parent)
 
 static void start_worker(struct supervisor *s)
 {
+	const uint32_t generation = atomic_load(&s->handover->generation);
 	const pid_t parent = getpid();
-	pid_t pid;
+	pid_t pid = fork();
 
-	s->generation = atomic_load(&s->handover->generation);
-	pid = fork();
 	if (pid == 0)
 		child(s, parent);
 	if (pid < 0) {
 		log_limited("fork", "cannot start a worker: %m: trying again every second");
-		s->worker_due_ns = clock_monotonic_ns() + BACK_OFF_NS;
+		s->worker_due_ns = clock_monotonic_ns() + BACKOFF_NS;
 		return;
 	}
 	s->worker = pid;
+	minder_started(&s->minder, pid, generation);
 }
 
 /* --- containers' binds of a connection that is gone ------------------------------------- */
@@ -164,15 +159,10 @@ static void end_healer(struct supervisor *s)
 	s->healer = 0;
 }
 
-/* Notes a death; when the next worker may start. */
-static uint64_t due_after_death(struct supervisor *s)
+/* Notes a death; the next worker starts when it may. */
+static void start_after(struct supervisor *s, enum backoff_death death)
 {
-	const uint64_t now = clock_monotonic_ns();
-	uint64_t *oldest = &s->deaths_ns[s->n_deaths++ % DEATHS];
-	const bool often = s->n_deaths > DEATHS && now - *oldest < DEATHS_WITHIN_NS;
-
-	*oldest = now;
-	return often ? now + BACK_OFF_NS : now;
+	s->worker_due_ns = backoff_after(&s->backoff, death, clock_monotonic_ns());
 }
 
 /* The connection has ended: nothing to serve if DIR was unmounted, else somebody aborted it. */
@@ -197,52 +187,55 @@ static void disconnected(struct supervisor *s)
 	if (r < 0)
 		stop(s, 1);
 	heal_again(s);
-	s->worker_due_ns = due_after_death(s);
+	start_after(s, BACKOFF_FAULT);
 }
 
-static void tell_death(const struct supervisor *s, int status)
+static void tell_death(pid_t worker, int status)
 {
 	if (WIFSIGNALED(status))
 		log_limited("worker killed",
 			"worker %d was killed by signal %d (%s): starting "
 			"another, no request is lost",
-			s->worker, WTERMSIG(status), strsignal(WTERMSIG(status)));
+			worker, WTERMSIG(status), strsignal(WTERMSIG(status)));
 	else
 		log_limited("worker ended",
 			"worker %d ended with status %d: starting another, no request is lost",
-			s->worker, WEXITSTATUS(status));
+			worker, WEXITSTATUS(status));
 }
 
-/* When the next worker may start after `status`. Readers need not wait because somebody ends
- * workers often; but one that is killed before it has served may be short of memory. */
-static uint64_t due_after(struct supervisor *s, int status)
+/* SIGKILL blames no worker, nor does SIGTERM, which is a restart. */
+static enum backoff_death death_of(const struct supervisor *s, int status)
 {
-	const bool told =
-		WIFSIGNALED(status) && (WTERMSIG(status) == SIGKILL || WTERMSIG(status) == SIGTERM);
-
-	if (!told)
-		return due_after_death(s);
-	if (atomic_load(&s->handover->generation) != s->generation)
-		return 0;
-	return clock_monotonic_ns() + KILLED_EARLY_NS;
+	if (!WIFSIGNALED(status) || (WTERMSIG(status) != SIGKILL && WTERMSIG(status) != SIGTERM))
+		return BACKOFF_FAULT;
+	return minder_has_served(&s->minder) ? BACKOFF_KILLED : BACKOFF_EARLY;
 }
 
 static void reap(struct supervisor *s)
 {
+	const pid_t worker = s->worker;
 	int status;
 
 	reap_healer(s);
-	if (s->worker == 0 || waitpid(s->worker, &status, WNOHANG) != s->worker)
+	if (!minder_reap(&s->minder, &status))
 		return;
+	s->worker = 0;
 	if (WIFEXITED(status) && WEXITSTATUS(status) == WORKER_EXIT_DISCONNECTED &&
 		connection_is_dead(&s->connection)) {
-		s->worker = 0;
 		disconnected(s);
 		return;
 	}
-	tell_death(s, status);
+	tell_death(worker, status);
+	start_after(s, death_of(s, status));
+}
+
+/* It may have been stopped, or be stuck before it serves or in its end. */
+static void look_after_worker(struct supervisor *s)
+{
+	if (s->worker == 0 || !minder_overdue(&s->minder, clock_monotonic_ns()))
+		return;
 	s->worker = 0;
-	s->worker_due_ns = due_after(s, status);
+	start_after(s, BACKOFF_FAULT);
 }
 
 /* A thread that the kernel holds cannot be reaped; our own end must not wait for it. */
@@ -315,7 +308,7 @@ static int poll_timeout(const struct supervisor *s)
 	const uint64_t now = clock_monotonic_ns();
 
 	if (s->worker != 0)
-		return -1;
+		return minder_timeout(&s->minder, now);
 	return s->worker_due_ns <= now ? 0 : (int)((s->worker_due_ns - now) / NS_PER_MS) + 1;
 }
 
@@ -327,6 +320,7 @@ static void serve(struct supervisor *s)
 
 		if (s->worker == 0 && s->worker_due_ns <= clock_monotonic_ns())
 			start_worker(s);
+		look_after_worker(s);
 		start_healer(s);
 		if (poll(&p, 1, poll_timeout(s)) <= 0)
 			continue;
@@ -374,6 +368,7 @@ static int start(struct supervisor *s)
 			strerror(-r));
 		return r;
 	}
+	s->minder.handover = s->handover;
 	r = connection_open(s->options, &s->handover->init, &s->connection);
 	if (r < 0)
 		return r;

@@ -4,12 +4,16 @@
  */
 #include "watch.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <linux/fuse.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "cleanup.h"
@@ -19,10 +23,13 @@
 
 #define TICK_NS (10 * NS_PER_MS)
 #define TICKS_PER_S (NS_PER_S / TICK_NS)
+#define KILLED_TICKS 20u /* a request that is late; when its reader is looked after */
+#define KILLED_EVERY 10u
 #define STACK (64u << 10) /* the least that any CPU's register file needs is a few times less */
 
 /* --- signals ---------------------------------------------------------------------------- */
 
+static _Atomic pid_t tids[HANDOVER_SLOTS];
 static _Alignas(SLAB_PAGE) uint8_t stacks[HANDOVER_SLOTS][STACK];
 
 /* Ours: the CPU's faults, abort(3) and seccomp. kill(2) from outside blames no request. */
@@ -58,6 +65,7 @@ void watch_thread(unsigned n)
 	const stack_t stack = { .ss_sp = stacks[n], .ss_size = STACK };
 
 	sigaltstack(&stack, NULL);
+	atomic_store(&tids[n], gettid());
 }
 
 /* --- time ------------------------------------------------------------------------------- */
@@ -91,21 +99,12 @@ static void wait_for_work(const struct handover *h, unsigned n)
 		continue;
 }
 
-static void tell_stuck(const struct handover_slot *slot, unsigned limit_s)
-{
-	struct fuse_in_header header;
-
-	memcpy(&header, slot->request, sizeof(header));
-	log_error("a request (opcode %u, node %llu, from pid %u) is not answered after %u s: "
-		  "starting another worker",
-		header.opcode, (unsigned long long)header.nodeid, header.pid, limit_s);
-}
-
 /* How often in a row each slot was seen busy with the same request. Ticks are counted, not time: a
  * worker that was stopped and continued has old requests and nothing wrong. */
 struct sightings {
 	uint64_t since_ns;
 	unsigned ticks;
+	bool answered; /* its reader was killed and has been let go */
 };
 
 static void look(struct sightings *seen, const struct handover_slot *slot)
@@ -115,7 +114,74 @@ static void look(struct sightings *seen, const struct handover_slot *slot)
 	if (since != 0 && since == seen->since_ns)
 		seen->ticks++;
 	else
-		*seen = (struct sightings){ since, 0 };
+		*seen = (struct sightings){ since, 0, false };
+}
+
+/* Whoever was killed dies only when its request is answered, and its container with it. */
+static void let_killed_go(
+	struct loop *loop, unsigned i, struct sightings *seen, const struct handover_slot *slot)
+{
+	struct fuse_in_header header;
+
+	if (seen->answered || seen->ticks < KILLED_TICKS || seen->ticks % KILLED_EVERY != 0)
+		return;
+	memcpy(&header, slot->request, sizeof(header));
+	/* Still the same one, so what was copied is of one piece. */
+	if (atomic_load(&slot->since_ns) != seen->since_ns ||
+		!request_is_of_killed((pid_t)header.pid))
+		return;
+	loop_answer_for(loop, i, header.unique, EINTR);
+	seen->answered = true;
+}
+
+/* --- who is to blame ---------------------------------------------------------------------- */
+
+/* True for a thread that waits for another one of ours. */
+static bool waits_for_lock(unsigned i)
+{
+	char path[48], text[16] = "";
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/syscall", atomic_load(&tids[i]));
+	{
+		autoclose int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+		if (fd < 0 || read(fd, text, sizeof(text) - 1) <= 0)
+			return false;
+	}
+	/* "running" of one that computes */
+	return text[0] >= '0' && text[0] <= '9' && strtol(text, NULL, 10) == SYS_futex;
+}
+
+static void blame(struct handover *h, struct loop *loop, unsigned i, unsigned limit_s)
+{
+	char words[REQUEST_WORDS];
+
+	atomic_fetch_add(&h->slots[i].crashes, 1);
+	loop_describe(loop, i, words);
+	log_error("a request (%s) is not answered after %u s: starting another worker", words,
+		limit_s);
+}
+
+/* Requests that are late because they wait for the late one are innocent, unless all wait. */
+static void blame_late(struct handover *h, struct loop *loop, const struct sightings *seen,
+	unsigned n, unsigned limit_s)
+{
+	bool any = false;
+
+	for (int all = 0; all < 2 && !any; all++)
+		for (unsigned i = 0; i < n; i++)
+			if (seen[i].ticks >= limit_s * TICKS_PER_S && (all || !waits_for_lock(i))) {
+				blame(h, loop, i, limit_s);
+				any = true;
+			}
+}
+
+/* The supervisor learns of it even if the kernel keeps one of our threads for longer. */
+_Noreturn static void give_up(struct handover *h)
+{
+	atomic_store(&h->given_up, atomic_load(&h->generation));
+	kill(getppid(), SIGCHLD);
+	abort();
 }
 
 void watch_run(struct handover *handover, struct loop *loop, unsigned n, unsigned limit_s)
@@ -130,17 +196,15 @@ void watch_run(struct handover *handover, struct loop *loop, unsigned n, unsigne
 			wait_for_work(handover, n);
 		nanosleep(&tick, NULL);
 		for (unsigned i = 0; i < n; i++) {
-			struct handover_slot *slot = &handover->slots[i];
+			const struct handover_slot *slot = &handover->slots[i];
 
 			look(&seen[i], slot);
 			if (seen[i].ticks > 0)
 				loop_pass_turn(loop, i);
-			if (seen[i].ticks < limit_s * TICKS_PER_S)
-				continue;
-			tell_stuck(slot, limit_s);
-			atomic_fetch_add(&slot->crashes, 1);
-			stuck = true;
+			let_killed_go(loop, i, &seen[i], slot);
+			stuck |= seen[i].ticks >= limit_s * TICKS_PER_S;
 		}
 	}
-	abort();
+	blame_late(handover, loop, seen, n, limit_s);
+	give_up(handover);
 }

@@ -8,7 +8,8 @@
 
 #include "handover.h"
 
-/* Seconds a request may take before the worker is given up. */
+/* Seconds a request may take before the worker is given up. A reader that is killed meanwhile does
+ * not wait as long. */
 #define WATCH_LIMIT_S 2
 #define WATCH_LIMIT_PATIENT_S 10 /* under a debugger or a sanitizer */
 
@@ -18,7 +19,8 @@
 /* Counts fatal signals of worker threads against their slots. Once, before the threads. */
 void watch_install(void);
 
-/* Gives the calling thread, the n-th of the worker, a stack on which that can be done. */
+/* Gives the calling thread, the n-th of the worker, a stack on which that can be done, and notes
+ * who it is. */
 void watch_thread(unsigned n);
 
 /* A request lies in `slot`. handover_slot_clear() ends it. */

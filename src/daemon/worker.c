@@ -122,6 +122,7 @@ static int take_over(struct worker *w, unsigned share)
 	fs.slab = w->slab;
 	fs.load = w->load;
 	r = fs_new(&fs, &w->fs);
+	slab_adopted(w->slab);
 	return r == 0 && w->load ? load_start(w->load) : r;
 }
 
@@ -157,7 +158,7 @@ static int start(struct worker *w, const int *devices, unsigned n)
 	if (r == 0)
 		r = open_session(w, devices[0]);
 	if (r == 0)
-		r = loop_start(w->session, w->handover, devices, n, &w->loop);
+		r = loop_start(w->session, w->fs, w->handover, devices, n, &w->loop);
 	return r;
 }
 

@@ -55,7 +55,7 @@ static int keep(struct fs *fs, uint64_t fh, const struct text *t)
 {
 	int e = text_error(t);
 
-	return e < 0 ? e : handles_store(fs->handles, fh, t);
+	return e < 0 ? e : handles_store(fs->handles, fh, t, handover_my_slot());
 }
 
 /* --- files ------------------------------------------------------------------------------- */

@@ -82,6 +82,11 @@ int fs_attach(struct fs *fs, struct fuse_session *session)
 	return fs->triggers ? triggers_start(fs->triggers) : 0;
 }
 
+int fs_path(const struct fs *fs, uint64_t number, char *ret, size_t size)
+{
+	return tree_path(fs->tree, number, ret, size);
+}
+
 void fs_free(struct fs *fs)
 {
 	struct scratch *mine;

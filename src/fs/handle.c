@@ -147,7 +147,8 @@ static void replace_snapshot(struct handles *hs, struct held *h, uint64_t ref, u
 	h->binding->lost = false;
 }
 
-static int store_snapshot(struct handles *hs, struct held *h, const struct text *t)
+static int store_snapshot(
+	struct handles *hs, struct held *h, const struct text *t, struct handover_slot *slot)
 {
 	const uint32_t pages = pages_of(t->len);
 	uint64_t ref;
@@ -160,24 +161,34 @@ static int store_snapshot(struct handles *hs, struct held *h, const struct text 
 		uncharge_pages(h->binding->container, pages);
 		return e == -ENOSPC ? -ENFILE : e;
 	}
+	if (slot)
+		atomic_store_explicit(&slot->snapshot, ref, memory_order_release);
 	replace_snapshot(hs, h, ref, pages);
 	return 0;
 }
 
-int handles_store(struct handles *hs, uint64_t fh, const struct text *t)
+int handles_store(struct handles *hs, uint64_t fh, const struct text *t, struct handover_slot *slot)
 {
 	autoheld h = handle_hold(hs, fh);
 	int e;
 
 	if (!h.lock)
 		return -ESTALE;
-	e = store_snapshot(hs, &h, t);
+	e = store_snapshot(hs, &h, t, slot);
 	if (e == -ENFILE)
 		log_limited("snapshots full",
 			"no room is left to keep the contents of open files (%u pages in use of "
 			"all containers): the read is refused",
 			slab_used(hs->slab));
 	return e;
+}
+
+bool handles_stored_by(struct handles *hs, uint64_t fh, const struct handover_slot *slot)
+{
+	const uint64_t ref = slot ? atomic_load(&slot->snapshot) : SLAB_NONE;
+	autoheld h = handle_hold(hs, fh);
+
+	return h.lock && ref != SLAB_NONE && atomic_load(&h.shared->snapshot) == ref;
 }
 
 int handles_load(struct handles *hs, uint64_t fh, size_t offset, size_t n, struct text *t)

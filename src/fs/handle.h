@@ -49,9 +49,15 @@ int handles_get(struct handles *hs, uint64_t fh, struct handle_info *ret_info,
 /* Binds the handle to `c` from now on, taking a reference of its own. -ESTALE. */
 int handles_bind(struct handles *hs, uint64_t fh, struct container *c);
 
-/* Makes `t` what later reads are served from. 0; -ESTALE; -ENFILE when the container's snapshots,
- * or everybody's, take too much; the old snapshot stays then. */
-int handles_store(struct handles *hs, uint64_t fh, const struct text *t);
+/* Makes `t` what later reads are served from; `slot` (may be NULL) learns of it before. 0; -ESTALE;
+ * -ENFILE when the container's snapshots, or everybody's, take too much; the old snapshot stays
+ * then. */
+int handles_store(
+	struct handles *hs, uint64_t fh, const struct text *t, struct handover_slot *slot);
+
+/* True when the snapshot was made by the very request in `slot` (NULL: never), which is replayed
+ * then: its reader may have a piece of that text already. */
+bool handles_stored_by(struct handles *hs, uint64_t fh, const struct handover_slot *slot);
 
 /* Appends up to `n` bytes of the snapshot from `offset` on (none behind its end). 0; -ENODATA when
  * there is none yet; -EIO when it was lost in a takeover; -ESTALE; -ENOMEM. */
@@ -65,10 +71,10 @@ static inline uint32_t handles_index(uint64_t fh)
 
 /* --- of pressure files --- */
 
-/* Remembers what is armed, for this worker and the next. `slot` (may be NULL) learns the handle
- * before. -ESTALE. */
+/* Remembers what is armed, for this worker and the next, and by how much the WRITE moves the file's
+ * offset on. `slot` (may be NULL) learns the handle before. -ESTALE. */
 int handles_arm(struct handles *hs, uint64_t fh, const struct pressure_trigger *trigger,
-	struct handover_slot *slot);
+	uint32_t written, struct handover_slot *slot);
 
 /* What is armed; false without. */
 bool handles_trigger(struct handles *hs, uint64_t fh, struct pressure_trigger *ret);
@@ -86,7 +92,6 @@ uint64_t handles_get_poll(struct handles *hs, uint64_t fh);
  * not: a READ behind it means the text's start. Until somebody reads at 0, who has used lseek(2) or
  * pread(2).
  */
-void handles_wrote(struct handles *hs, uint64_t fh, uint32_t bytes);
 uint64_t handles_read_offset(struct handles *hs, uint64_t fh, uint64_t offset);
 
 /* Handles open, for tests. */

@@ -14,7 +14,7 @@ static bool is_armed(const struct handover_handle *h)
 }
 
 int handles_arm(struct handles *hs, uint64_t fh, const struct pressure_trigger *trigger,
-	struct handover_slot *slot)
+	uint32_t written, struct handover_slot *slot)
 {
 	autoheld h = handle_hold(hs, fh);
 
@@ -23,6 +23,8 @@ int handles_arm(struct handles *hs, uint64_t fh, const struct pressure_trigger *
 	h.shared->threshold_us = trigger->threshold_us;
 	h.shared->window_us = trigger->window_us;
 	h.shared->trigger_flags = trigger->full ? HANDOVER_TRIGGER_FULL : 0;
+	/* Not again by a replay: its reader may have moved the offset since. */
+	atomic_store(&h.shared->written, written);
 	if (slot)
 		atomic_store_explicit(&slot->fh, fh, memory_order_release);
 	atomic_store_explicit(&h.shared->armed, h.shared->generation, memory_order_release);
@@ -67,14 +69,6 @@ uint64_t handles_get_poll(struct handles *hs, uint64_t fh)
 	autoheld h = handle_hold(hs, fh);
 
 	return h.lock ? atomic_load(&h.shared->poll) : 0;
-}
-
-void handles_wrote(struct handles *hs, uint64_t fh, uint32_t bytes)
-{
-	autoheld h = handle_hold(hs, fh);
-
-	if (h.lock)
-		atomic_store(&h.shared->written, bytes);
 }
 
 uint64_t handles_read_offset(struct handles *hs, uint64_t fh, uint64_t offset)

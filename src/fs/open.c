@@ -159,14 +159,16 @@ static struct slice slice_range(const struct text *t, struct range r)
 typedef int (*content_fn)(struct fs *fs, uint64_t fh, const struct node *node, struct text *ret);
 
 /*
- * The bytes of a handle's snapshot: made now by `content` when the read starts at 0, and also when
- * there is none yet (pread(2) at 100 comes first). `ret` points into `t`.
+ * The bytes of a handle's snapshot: made now by `content` when the read starts at 0 and is not a
+ * replay of one that made it, and also when there is none yet (pread(2) at 100 comes first). `ret`
+ * points into `t`.
  */
 static int snapshot_range(struct fs *fs, uint64_t fh, uint64_t number, struct range r,
 	content_fn content, struct text *t, struct slice *ret)
 {
 	struct node node;
-	int e = r.offset > 0 ? handles_load(fs->handles, fh, r.offset, r.n, t) : -ENODATA;
+	const bool made = r.offset > 0 || handles_stored_by(fs->handles, fh, handover_my_slot());
+	int e = made ? handles_load(fs->handles, fh, r.offset, r.n, t) : -ENODATA;
 
 	if (e == 0) {
 		*ret = slice_of(t);

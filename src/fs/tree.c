@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -54,8 +55,8 @@ static struct slice split_path(const char *path, struct slice *ret_dir)
 
 /* The directories in the root of the mount that hold everything once more. */
 static const char *const policy_dirs[TREE_POLICIES] = {
-	[TREE_QUOTA] = "quota",
-	[TREE_CPUSET] = "cpuset",
+	[TREE_QUOTA] = "/quota",
+	[TREE_CPUSET] = "/cpuset",
 };
 
 uint64_t tree_number_of(enum tree_policy policy, const struct view *v)
@@ -87,7 +88,7 @@ static bool policy_root_in(const struct node *dir, enum tree_policy policy, stru
 	if (!is_root(dir) || dir->policy != TREE_DEFAULT || !policy_dirs[policy])
 		return false;
 	*ret = (struct tree_entry){ tree_number_of(policy, dir->view), policy, dir->view,
-		slice_str(policy_dirs[policy]) };
+		slice_str(policy_dirs[policy] + 1) };
 	return true;
 }
 
@@ -215,6 +216,19 @@ int tree_node(const struct tree *t, uint64_t number, struct node *ret)
 {
 	return number >= HANDOVER_NODE_BASE ? node_of_record(t, number, ret)
 					    : node_of_view(number, ret);
+}
+
+int tree_path(const struct tree *t, uint64_t number, char *ret, size_t size)
+{
+	struct node node;
+	int e = tree_node(t, number, &node);
+	const char *dir;
+
+	if (e < 0)
+		return e;
+	dir = policy_dirs[node.policy];
+	e = snprintf(ret, size, "%s/%s", dir ? dir : "", node.path);
+	return (size_t)e < size ? 0 : -ENAMETOOLONG;
 }
 
 uint64_t tree_parent(const struct tree *t, const struct node *node)

@@ -56,6 +56,10 @@ void tree_free(struct tree *t);
 /* 0, or -ESTALE when the number stands for nothing. */
 int tree_node(const struct tree *t, uint64_t number, struct node *ret);
 
+/* What the number stands for, as a path below the mount, which it begins with "/". 0; -ESTALE;
+ * -ENAMETOOLONG. */
+int tree_path(const struct tree *t, uint64_t number, char *ret, size_t size);
+
 /* The number of the directory that holds it; the root's is its own. */
 uint64_t tree_parent(const struct tree *t, const struct node *node);
 

@@ -223,7 +223,7 @@ int triggers_arm(struct triggers *ts, uint64_t fh, struct slice text, struct han
 	slow_ahead();
 	e = bound_use(ts->fs, fh, arm, &a);
 	if (e == 0)
-		e = handles_arm(ts->fs->handles, fh, &a.what, slot);
+		e = handles_arm(ts->fs->handles, fh, &a.what, (uint32_t)text.n, slot);
 	if (e < 0)
 		triggers_close(ts, fh);
 	return e;

@@ -51,7 +51,6 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_
 		fuse_reply_err(req, -e);
 		return;
 	}
-	handles_wrote(fs->handles, fi->fh, (uint32_t)size);
 	fuse_reply_write(req, size);
 }
 

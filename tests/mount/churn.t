@@ -10,18 +10,8 @@ COUNT=1000
 [ -z "${LXCFS_TEST_VM-}" ] || COUNT=200
 READERS=20
 
-# A cpuset of v1 takes nobody before it is filled in; the rest is enough.
-dirs=()
-make_cgroup churn
-for controller in memory cpuacct cpu blkio; do
-	dirs+=("$(cgdir $controller churn)")
-done
-[ -z "$CG_V2" ] || dirs+=("$CG_V2/$CG_PARENT/churn")
-mapfile -t dirs < <(printf '%s\n' "${dirs[@]}" | awk '!seen[$0]++')
-[ "${#dirs[@]}" -gt 1 ] || enable_controllers "${dirs[0]}"
-limit_file=$([ ${#dirs[@]} -gt 1 ] && echo memory.limit_in_bytes || echo memory.max)
-
-churn() { "$BUILD/tests/mount/ctchurn" "$1" "$READERS" "$MNT" "$limit_file" "${dirs[@]}"; }
+prepare_churn
+churn() { "$BUILD/tests/mount/ctchurn" "$1" "$READERS" "$MNT" "$churn_limit" "${churn_dirs[@]}"; }
 status() { awk -v w="$1:" '$1 == w { print $2 }' "/proc/$(worker_pid)/status"; }
 descriptors() { ls "/proc/$(worker_pid)/fd" | wc -l; }
 calm() { [ "$(descriptors)" -le "$1" ]; }
@@ -36,7 +26,7 @@ threads=$(status Threads)
 anon=$(status RssAnon)
 shared=$(status RssShmem)
 
-read -r containers reads errors wrong <<<"$(churn $COUNT)"
+read -r containers reads errors wrong _ <<<"$(churn $COUNT)"
 is "$containers" $COUNT "$COUNT containers were made and destroyed"
 between "$reads" $((COUNT * 6)) $((COUNT * 6)) "each read its files"
 is "$errors" 0 "without an error"

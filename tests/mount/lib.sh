@@ -160,6 +160,21 @@ worker_pid() {
 	ps -o pid=,comm= --ppid "$DAEMON_PID" | awk '$2 != "lxcfs-heal" { pid = $1 } END { print pid + 0 }'
 }
 
+# The same, but waits for one: between two workers there is none, and to kill(1) the pid 0 that
+# worker_pid() then says is the test's own process group.
+a_worker() {
+	local pid
+
+	while pid=$(worker_pid) && [ "$pid" = 0 ]; do
+		sleep 0.1
+	done
+	echo "$pid"
+}
+
+kill_worker() { # -SIGNAL
+	kill "$1" "$(a_worker)"
+}
+
 unmount_all() { # everything stacked at the path
 	while is_mounted "$1"; do
 		umount -l "$1" || return
@@ -319,6 +334,22 @@ cpu_usage_us() { # CGROUP
 	else
 		awk '$1 == "usage_usec" { print $2 }' "$(cgdir cpu "$1")/cpu.stat"
 	fi
+}
+
+# For ctchurn: in which cgroups below ours, "churn", it makes its containers, and the file that limits
+# their memory. A cpuset of v1 takes nobody before it is filled in; the rest is enough.
+prepare_churn() {
+	local controller
+
+	churn_dirs=()
+	make_cgroup churn
+	for controller in memory cpuacct cpu blkio; do
+		churn_dirs+=("$(cgdir $controller churn)")
+	done
+	[ -z "$CG_V2" ] || churn_dirs+=("$CG_V2/$CG_PARENT/churn")
+	mapfile -t churn_dirs < <(printf '%s\n' "${churn_dirs[@]}" | awk '!seen[$0]++')
+	[ "${#churn_dirs[@]}" -gt 1 ] || enable_controllers "${churn_dirs[0]}"
+	churn_limit=$(is_v2 && echo memory.max || echo memory.limit_in_bytes)
 }
 
 kill_in_cgroup() { # DIRECTORY, one of ours

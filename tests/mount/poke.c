@@ -490,6 +490,28 @@ static int poke_loop(char **args)
 	return 0;
 }
 
+/* killed MILLISECONDS PATH: how many milliseconds somebody who has been reading it for so long
+ * takes to be gone. */
+static int poke_killed(char **args)
+{
+	const long ms = atol(args[0]);
+	const struct timespec pause = { ms / 1000, ms % 1000 * 1000000 };
+	uint64_t start;
+	pid_t reader = fork();
+
+	if (reader == 0) {
+		read_all(open_or_die(args[1]), content, 65536);
+		for (;;)
+			poll(NULL, 0, -1);
+	}
+	nanosleep(&pause, NULL);
+	start = now_ns();
+	if (kill(reader, SIGKILL) != 0 || waitpid(reader, NULL, 0) != reader)
+		die("killing a reader");
+	printf("%llu\n", (unsigned long long)(now_ns() - start) / 1000000);
+	return 0;
+}
+
 /* times COUNT PATH: open, read to the end, close, COUNT times. */
 static int poke_times(char **args)
 {
@@ -611,6 +633,7 @@ static const struct command {
 	{ "loop", 3, poke_loop },
 	{ "sample", 3, poke_sample },
 	{ "times", 2, poke_times },
+	{ "killed", 2, poke_killed },
 	{ "hold", 2, poke_hold },
 	{ "burn", 1, poke_burn },
 	{ "threads", 2, poke_threads },

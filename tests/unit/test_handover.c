@@ -47,6 +47,8 @@ START_TEST(the_frozen_layout_has_not_moved)
 	ck_assert_uint_eq(offsetof(struct handover_slot, crashes), 4);
 	ck_assert_uint_eq(offsetof(struct handover_slot, since_ns), 8);
 	ck_assert_uint_eq(offsetof(struct handover_slot, fh), 16);
+	ck_assert_uint_eq(offsetof(struct handover_slot, snapshot), 24);
+	ck_assert_uint_eq(offsetof(struct handover_slot, answered), 32);
 	ck_assert_uint_eq(offsetof(struct handover_slot, request), 4096);
 	ck_assert_uint_eq(offsetof(struct handover_handle, snapshot), 16);
 	ck_assert_uint_eq(offsetof(struct handover_handle, identity), 24);
@@ -130,6 +132,7 @@ START_TEST(a_fresh_connection_inherits_no_request_and_no_handle)
 {
 	area->init.request_len = area->init.reply_len = 80;
 	memset(area->slots[15].request, 1, 40);
+	atomic_store(&area->slots[15].answered, 7);
 	atomic_store(&area->handles[0].fh, 1);
 	atomic_store(&area->handles[100].fh, 101);
 	atomic_store(&area->handles_used, 101);
@@ -138,6 +141,7 @@ START_TEST(a_fresh_connection_inherits_no_request_and_no_handle)
 	ck_assert_uint_eq(area->init.request_len, 0);
 	ck_assert_uint_eq(area->init.reply_len, 0);
 	ck_assert_uint_eq(handover_slot_length(&area->slots[15]), 0);
+	ck_assert_uint_eq(atomic_load(&area->slots[15].answered), 0);
 	ck_assert_uint_eq(atomic_load(&area->handles[0].fh), 0);
 	ck_assert_uint_eq(atomic_load(&area->handles[100].fh), 0);
 	ck_assert_uint_eq(atomic_load(&area->nodes_used), 5);

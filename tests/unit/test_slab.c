@@ -25,6 +25,7 @@ static void setup_pages(uint32_t n)
 	ck_assert_ptr_ne(pages, MAP_FAILED);
 	memset(links, 0, sizeof(links));
 	ck_assert_int_eq(slab_new(pages, links, n, &slab), 0);
+	slab_adopted(slab);
 }
 
 static void setup(void)
@@ -221,6 +222,21 @@ START_TEST(memory_of_many_free_pages_goes_back_to_the_kernel)
 }
 END_TEST
 
+/* A sweep of accounts may run before the handles' snapshots are adopted. */
+START_TEST(before_all_is_adopted_a_release_takes_nobody_elses_bytes)
+{
+	const uint64_t first = store(SLAB_PAGE, 1), later = store(10000, 2);
+
+	slab_free(slab);
+	ck_assert_int_eq(slab_new(pages, links, MANY, &slab), 0);
+	ck_assert_int_eq(slab_adopt(slab, first), 0);
+	slab_release(slab, first);
+	ck_assert_int_eq(slab_adopt(slab, later), 0);
+	slab_adopted(slab);
+	assert_stored(later, 10000, 2);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("slab");
@@ -236,6 +252,7 @@ int main(void)
 	suite_add_tcase(s, c);
 	tcase_add_checked_fixture(many, setup_many, NULL);
 	tcase_add_test(many, memory_of_many_free_pages_goes_back_to_the_kernel);
+	tcase_add_test(many, before_all_is_adopted_a_release_takes_nobody_elses_bytes);
 	suite_add_tcase(s, many);
 	return unit_run(s);
 }
