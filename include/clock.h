@@ -25,7 +25,8 @@ static inline uint64_t clock_boottime_ns(void)
 	return clock_ns(CLOCK_BOOTTIME);
 }
 
-/* What the calling thread has had of a CPU: a bound on work that a busy machine does not shorten. */
+/* What the calling thread has had of a CPU: a bound on work that a busy machine does not shorten.
+ */
 static inline uint64_t clock_thread_ns(void)
 {
 	return clock_ns(CLOCK_THREAD_CPUTIME_ID);
