@@ -76,7 +76,7 @@ chmod 755 "$WORK"
 make_cgroup service
 as_member service sleep 1000 & # what is known of the cgroup stays known
 background+=($!)
-is "$(apart --time --boottime 100000 cat "$MNT/proc/stat" | btime)" $((host_btime - 100000)) \
+is "$(apart --time --boottime 100000 --fork cat "$MNT/proc/stat" | btime)" $((host_btime - 100000)) \
 	"a service's process in a time namespace of its own gets that one's btime"
 apart python3 -c 'if True:
 	import ctypes, sys
