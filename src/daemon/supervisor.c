@@ -23,6 +23,7 @@
 #include "heal.h"
 #include "log.h"
 #include "pidfile.h"
+#include "sandbox.h"
 #include "worker.h"
 
 /* So many deaths within that time, and the next worker waits. */
@@ -200,9 +201,24 @@ static void disconnected(struct supervisor *s)
 	s->worker_due_ns = due_after_death(s);
 }
 
+/* Whoever attacks the worker may have made it call anything; or its C library has learnt new ways.
+ */
+static void tell_refused_call(pid_t worker)
+{
+	autofree char *name = sandbox_refused_call();
+
+	log_limited("refused call",
+		"worker %d made the system call %s, which it may not: starting another, no request "
+		"is lost; please report it: either the worker was attacked, or it needs that call "
+		"here, and then --no-seccomp helps meanwhile",
+		worker, name ? name : "of another architecture");
+}
+
 static void tell_death(const struct supervisor *s, int status)
 {
-	if (WIFSIGNALED(status))
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
+		tell_refused_call(s->worker);
+	else if (WIFSIGNALED(status))
 		log_limited("worker killed",
 			"worker %d was killed by signal %d (%s): starting "
 			"another, no request is lost",
@@ -353,6 +369,16 @@ static int lock_pidfile(struct supervisor *s)
 	return r;
 }
 
+static int give_up_privileges(void)
+{
+	int r = sandbox_enter_supervisor();
+
+	if (r < 0)
+		log_error("cannot give up what is not needed: %s: is capset(2) forbidden?",
+			strerror(-r));
+	return r;
+}
+
 static int start(struct supervisor *s)
 {
 	int r;
@@ -369,6 +395,8 @@ static int start(struct supervisor *s)
 	r = open_signals(s);
 	if (r == 0)
 		r = handover_new(&s->handover_fd, &s->handover);
+	if (r == 0)
+		r = sandbox_prepare();
 	if (r < 0) {
 		log_error("cannot start: %s: is memory or the number of files limited?",
 			strerror(-r));
@@ -382,7 +410,7 @@ static int start(struct supervisor *s)
 		log_error("cannot write the pidfile %s: %s: free space there, or name another with "
 			  "--pidfile",
 			s->options->pidfile, strerror(-r));
-	return r;
+	return r < 0 ? r : give_up_privileges();
 }
 
 /* DIR goes first, that nobody finds it while nobody answers. What containers' binds have under way
