@@ -110,6 +110,12 @@ int cgroup_tree_new(
 	const struct cgroup_layout *layout, unsigned max_files, struct cgroup_tree **ret);
 void cgroup_tree_free(struct cgroup_tree *t);
 
+/* Opens the file at `path`, from the unified hierarchy's mount point on, for reading and writing: a
+ * descriptor or -errno. */
+typedef int cgroup_open_fn(void *data, const char *path);
+/* Has all files that are written opened by `open`, on behalf of a process that may not itself. */
+void cgroup_tree_set_writer(struct cgroup_tree *t, cgroup_open_fn *open, void *data);
+
 /* A container's cgroup in each hierarchy; NULL where it is the root's, or there is none. */
 struct cgroup_set {
 	struct cgroup_tree *tree;

@@ -198,6 +198,8 @@ static int open_path(const struct cgroup *c, enum cgroup_file file, int flags)
 		huge_size = c->tree->huge_size[(file - FILE_HUGETLB_LIMIT) % CGROUP_HUGE_SIZES];
 	if (format_path(c, file, huge_size, path, sizeof(path)) < 0)
 		return -ENAMETOOLONG;
+	if (flags == O_RDWR && c->tree->writer)
+		return c->tree->writer(c->tree->writer_data, path);
 	fd = openat(dirfd_of(c), path, flags | O_CLOEXEC | O_NOFOLLOW);
 	return fd < 0 ? -errno : fd;
 }

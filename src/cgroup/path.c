@@ -161,7 +161,7 @@ static int set_mount_root(struct cgroup_paths *paths, int hierarchy, struct slic
 
 	if (!plain)
 		return -ENOMEM;
-	if (!parse_unescape(root, plain, root.n + 1))
+	if (!parse_unescape(root, plain, root.n + 1) || plain[0] != '/')
 		return 0;
 	return set_path(paths, hierarchy, slice_str(plain));
 }

@@ -23,6 +23,12 @@ const struct cgroup_version *cgroup_version(const struct cgroup *c)
 	return hierarchy_of(c)->unified ? &cgroup_v2 : &cgroup_v1;
 }
 
+void cgroup_tree_set_writer(struct cgroup_tree *t, cgroup_open_fn *open, void *data)
+{
+	t->writer = open;
+	t->writer_data = data;
+}
+
 int cgroup_tree_new(
 	const struct cgroup_layout *layout, unsigned max_files, struct cgroup_tree **ret)
 {

@@ -87,6 +87,8 @@ struct cgroup_tree {
 	_Atomic uint64_t missing[CGROUP_HIERARCHIES];
 	char huge_size[CGROUP_HUGE_SIZES][16]; /* under lock; never changed once set */
 	_Atomic unsigned n_huge_sizes;
+	cgroup_open_fn *writer; /* NULL: files are opened for writing as for reading */
+	void *writer_data;
 };
 
 /* --- what differs between the versions: v1.c, v2.c ---------------------------------------- */

@@ -339,8 +339,11 @@ static void touch(struct handover_slot *s)
 static void *run(void *data)
 {
 	struct thread *t = data;
+	char name[16];
 
 	me = t;
+	snprintf(name, sizeof(name), "lxcfs-%u", t->index);
+	pthread_setname_np(pthread_self(), name);
 	handover_set_my_slot(t->slot);
 	watch_thread(t->index);
 	slow_listen(pass_turn, t);
@@ -355,19 +358,6 @@ static void *run(void *data)
 		process(t, header_of(t->slot)->len);
 	}
 	return NULL;
-}
-
-static int start_thread(struct thread *t)
-{
-	char name[16];
-	pthread_t id;
-	int r = pthread_create(&id, NULL, run, t);
-
-	if (r != 0)
-		return -r;
-	snprintf(name, sizeof(name), "lxcfs-%u", t->index);
-	pthread_setname_np(id, name);
-	return 0;
 }
 
 static struct loop *loop_new(struct fuse_session *session, const struct fs *fs, unsigned n)
@@ -401,6 +391,7 @@ int loop_start(struct fuse_session *session, const struct fs *fs, struct handove
 		return -ENOMEM;
 	for (unsigned i = 0; i < n; i++) {
 		struct thread *t = &loop->threads[i];
+		pthread_t id;
 		int r;
 
 		t->loop = loop;
@@ -410,9 +401,9 @@ int loop_start(struct fuse_session *session, const struct fs *fs, struct handove
 		atomic_store(&t->slot->generation, generation);
 		if (fcntl(t->device, F_SETFL, O_RDWR | O_NONBLOCK) < 0)
 			return -errno;
-		r = start_thread(t);
-		if (r < 0)
-			return r; /* the threads that run use it: nothing is freed */
+		r = pthread_create(&id, NULL, run, t);
+		if (r != 0)
+			return -r; /* the threads that run use it: nothing is freed */
 	}
 	*ret = loop;
 	return 0;

@@ -1,24 +1,69 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Capabilities. The worker stays uid 0: files of the host with mode 0400 (slabinfo) are root's to
- * read without any capability.
+ * Capabilities and descriptors, and the order in which all is given up. The worker stays uid 0:
+ * files of the host with mode 0400 (slabinfo) are root's to read without any capability.
  */
 #include "sandbox.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <seccomp.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/capability.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
+#include <unistd.h>
 
 #include "cleanup.h"
 #include "log.h"
+#include "sanitized.h"
+
+/* What one worker tells the supervisor, or the next one. */
+static struct {
+	_Atomic int refused;   /* number of a system call, and one; 0: none */
+	_Atomic unsigned told; /* the log has what this machine does not allow us to give up */
+} * notes;
+
+int sandbox_prepare(void)
+{
+	void *page = mmap(
+		NULL, sizeof(*notes), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (page == MAP_FAILED)
+		return -errno;
+	notes = page;
+	return 0;
+}
+
+char *sandbox_refused_call(void)
+{
+	const int number = notes ? atomic_exchange(&notes->refused, 0) - 1 : -1;
+
+	return number < 0 ? NULL : seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE, number);
+}
+
+void sandbox_note_refused(int number)
+{
+	if (notes)
+		atomic_store(&notes->refused, number + 1);
+}
+
+/* --- capabilities ----------------------------------------------------------------------- */
 
 /* No capability can come back by execve(2). Not allowed everywhere, and with no_new_privs not
  * needed: what cannot be dropped is left. */
-static void drop_bounding_set(void)
+static void drop_bounding_set(const cap_value_t *kept, size_t n)
 {
-	for (cap_value_t c = 0; c < cap_max_bits(); c++)
-		if (cap_get_bound(c) > 0 && cap_drop_bound(c) < 0)
+	for (cap_value_t c = 0; c < cap_max_bits(); c++) {
+		bool keep = false;
+
+		for (size_t i = 0; i < n; i++)
+			keep |= kept[i] == c;
+		if (!keep && cap_get_bound(c) > 0 && cap_drop_bound(c) < 0)
 			return;
+	}
 }
 
 /* Does without those that are not allowed here. */
@@ -54,32 +99,52 @@ static int give_up_but(const cap_value_t *kept, size_t n)
 	cap_t caps;
 	int r;
 
-	drop_bounding_set();
 	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
 	caps = cap_get_proc();
 	if (!caps)
 		return -errno;
 	r = keep_only(caps, kept, n);
 	cap_free(caps);
+	return r;
+}
+
+int sandbox_enter_supervisor(void)
+{
+	/* Mounting, and giving a worker mounts of its own; namespaces of other users' processes,
+	 * entering them, and directories there that only their owners may pass; emptying the
+	 * children's bounding sets. */
+	static const cap_value_t kept[] = { CAP_SYS_ADMIN, CAP_SYS_PTRACE, CAP_SYS_CHROOT,
+		CAP_DAC_READ_SEARCH, CAP_SETPCAP };
+
+	/* What an upgrade's execve(2) may give back, too. */
+	drop_bounding_set(kept, countof(kept));
+	return give_up_but(kept, countof(kept));
+}
+
+static int give_up_for_good(const cap_value_t *kept, size_t n)
+{
+	int r;
+
+	drop_bounding_set(NULL, 0);
+	r = give_up_but(kept, n);
 	if (r < 0)
 		return r;
 	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? -errno : 0;
 }
 
-int sandbox_enter(bool debug)
+static int enter_worker_capabilities(void)
 {
-	static const cap_value_t kept[] = { CAP_SYS_PTRACE };
-	int r;
+	static const cap_value_t kept[] = {
+		CAP_SYS_PTRACE,
+#ifdef __aarch64__
+		CAP_DAC_READ_SEARCH, /* /proc/<pid>/personality, of mode 0400 */
+#endif
+	};
 
 	if (!is_permitted(CAP_SYS_PTRACE))
 		log_error("CAP_SYS_PTRACE is not allowed here: containers of other users cannot be "
 			  "told from the host: add it to the service's capabilities");
-	r = give_up_but(kept, countof(kept));
-	if (r < 0)
-		return r;
-	if (!debug && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
-		return -errno;
-	return 0;
+	return give_up_for_good(kept, countof(kept));
 }
 
 int sandbox_enter_healing(void)
@@ -88,9 +153,106 @@ int sandbox_enter_healing(void)
 	 * directories there that only their owners may pass. */
 	static const cap_value_t kept[] = { CAP_SYS_PTRACE, CAP_SYS_ADMIN, CAP_SYS_CHROOT,
 		CAP_DAC_READ_SEARCH };
-	int r = give_up_but(kept, countof(kept));
+	int r = give_up_for_good(kept, countof(kept));
 
 	if (r < 0)
 		return r;
 	return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ? -errno : 0;
+}
+
+/* --- descriptors ------------------------------------------------------------------------ */
+
+static int compare(const void *a, const void *b)
+{
+	return *(const int *)a - *(const int *)b;
+}
+
+/* What the daemon was started with is not the worker's: neither its standard input and output nor
+ * what its starter forgot to close. The log is standard error. */
+static int keep_descriptors(const int *kept, size_t n, int another)
+{
+	autofree int *sorted = calloc(n + 1, sizeof(*sorted));
+	unsigned from = STDERR_FILENO + 1;
+	/* Opens nowhere, reads and writes nothing: only that the numbers are taken. */
+	int nothing = open("/", O_PATH | O_CLOEXEC);
+
+	if (!sorted)
+		return -ENOMEM;
+	if (nothing < 0 || dup2(nothing, STDIN_FILENO) < 0 || dup2(nothing, STDOUT_FILENO) < 0)
+		return -errno;
+	for (size_t i = 0; i < n; i++)
+		sorted[i] = kept[i];
+	if (another >= 0)
+		sorted[n++] = another;
+	qsort(sorted, n, sizeof(*sorted), compare);
+	for (size_t i = 0; i < n; i++) {
+		if ((unsigned)sorted[i] > from)
+			close_range(from, (unsigned)sorted[i] - 1, 0);
+		from = (unsigned)sorted[i] + 1;
+	}
+	return close_range(from, ~0U, 0) < 0 ? -errno : 0;
+}
+
+/* --- all together ----------------------------------------------------------------------- */
+
+enum { TOLD_MOUNTS = 1, TOLD_FILTER = 2 };
+
+/* Once for all workers: the next one finds the same machine. */
+static bool is_first_told(unsigned what)
+{
+	return !notes || !(atomic_fetch_or(&notes->told, what) & what);
+}
+
+/* A kernel without filters is its owner's choice. */
+static int tell_no_filter(int r)
+{
+	if (r != -EINVAL && r != -ENOSYS && r != -EOPNOTSUPP)
+		return r;
+	if (is_first_told(TOLD_FILTER))
+		log_error("this kernel has no seccomp filters (CONFIG_SECCOMP_FILTER): the worker "
+			  "may make every system call");
+	return 0;
+}
+
+static bool filters(const struct options *options)
+{
+	if (!options->no_seccomp && !SANITIZED)
+		return true;
+	if (is_first_told(TOLD_FILTER))
+		log_info("%s: the worker may make every system call",
+			SANITIZED ? "built with a sanitizer" : "--no-seccomp");
+	return false;
+}
+
+static int hide(const struct options *options)
+{
+	return !options->debug && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ? -errno : 0;
+}
+
+int sandbox_enter(const struct options *options, const int *devices, size_t n, int opener)
+{
+	int r = sandbox_own_mounts();
+
+	if (r < 0 && is_first_told(TOLD_MOUNTS))
+		log_error(
+			"the worker cannot have mounts of its own: %s: it sees the host's: allow "
+			"the service unshare(2), mount(2) and pivot_root(2); Linux 5.12 is needed",
+			strerror(-r));
+	r = keep_descriptors(devices, n, opener);
+	if (r == 0)
+		r = enter_worker_capabilities();
+	if (r == 0)
+		r = hide(options);
+	return r == 0 && filters(options) ? tell_no_filter(sandbox_filter_worker(opener)) : r;
+}
+
+int sandbox_enter_opener(const struct options *options, const int *kept, size_t n)
+{
+	int r = keep_descriptors(kept, n, -1);
+
+	if (r == 0)
+		r = give_up_for_good(NULL, 0);
+	if (r == 0)
+		r = hide(options);
+	return r == 0 && filters(options) ? tell_no_filter(sandbox_filter_opener()) : r;
 }

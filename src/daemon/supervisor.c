@@ -25,6 +25,7 @@
 #include "log.h"
 #include "minder.h"
 #include "pidfile.h"
+#include "sandbox.h"
 #include "worker.h"
 
 /* umount -f aborts the connection first and unmounts a moment later. */
@@ -190,9 +191,24 @@ static void disconnected(struct supervisor *s)
 	start_after(s, BACKOFF_FAULT);
 }
 
+/* Whoever attacks the worker may have made it call anything; or its C library has learnt new ways.
+ */
+static void tell_refused_call(pid_t worker)
+{
+	autofree char *name = sandbox_refused_call();
+
+	log_limited("refused call",
+		"worker %d made the system call %s, which it may not: starting another, no request "
+		"is lost; please report it: either the worker was attacked, or it needs that call "
+		"here, and then --no-seccomp helps meanwhile",
+		worker, name ? name : "of another architecture");
+}
+
 static void tell_death(pid_t worker, int status)
 {
-	if (WIFSIGNALED(status))
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
+		tell_refused_call(worker);
+	else if (WIFSIGNALED(status))
 		log_limited("worker killed",
 			"worker %d was killed by signal %d (%s): starting "
 			"another, no request is lost",
@@ -347,6 +363,16 @@ static int lock_pidfile(struct supervisor *s)
 	return r;
 }
 
+static int give_up_privileges(void)
+{
+	int r = sandbox_enter_supervisor();
+
+	if (r < 0)
+		log_error("cannot give up what is not needed: %s: is capset(2) forbidden?",
+			strerror(-r));
+	return r;
+}
+
 static int start(struct supervisor *s)
 {
 	int r;
@@ -363,6 +389,8 @@ static int start(struct supervisor *s)
 	r = open_signals(s);
 	if (r == 0)
 		r = handover_new(&s->handover_fd, &s->handover);
+	if (r == 0)
+		r = sandbox_prepare();
 	if (r < 0) {
 		log_error("cannot start: %s: is memory or the number of files limited?",
 			strerror(-r));
@@ -377,7 +405,7 @@ static int start(struct supervisor *s)
 		log_error("cannot write the pidfile %s: %s: free space there, or name another with "
 			  "--pidfile",
 			s->options->pidfile, strerror(-r));
-	return r;
+	return r < 0 ? r : give_up_privileges();
 }
 
 /* DIR goes first, that nobody finds it while nobody answers. What containers' binds have under way

@@ -20,6 +20,7 @@
 #include "clock.h"
 #include "log.h"
 #include "loop.h"
+#include "sandbox.h"
 
 #define TICK_NS (10 * NS_PER_MS)
 #define TICKS_PER_S (NS_PER_S / TICK_NS)
@@ -43,6 +44,8 @@ static void on_fatal_signal(int number, siginfo_t *info, void *context)
 	struct handover_slot *slot = handover_my_slot();
 
 	(void)context;
+	if (number == SIGSYS)
+		sandbox_note_refused(info->si_syscall);
 	if (slot && handover_slot_length(slot) != 0 && is_own_fault(info))
 		atomic_fetch_add(&slot->crashes, 1);
 	/* SA_RESETHAND: this one, delivered when the handler returns, ends the process. */

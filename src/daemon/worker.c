@@ -18,30 +18,22 @@
 #include "load.h"
 #include "log.h"
 #include "loop.h"
+#include "opener.h"
 #include "parse.h"
 #include "report.h"
 #include "root.h"
 #include "sandbox.h"
+#include "sanitized.h"
 #include "slab.h"
 #include "watch.h"
 
 #define CGROUP_FILES_MAX 1024u
 #define RECORDS_MAX 65536u
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED true
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED true
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED false
-#endif
-
 /* Everything that a request may need, for the life of the process. */
 struct worker {
 	const struct options *options;
+	int opener; /* opener.h; negative: none */
 	struct handover *handover;
 	struct root root;
 	struct cgroup_layout *layout;
@@ -143,13 +135,26 @@ static int open_session(struct worker *w, int device)
 	return r < 0 ? r : loop_replay_init(w->session, &w->handover->init);
 }
 
+/* Without triggers, or without pressure of cgroups, there is nothing to open. */
+static int start_opener(struct worker *w)
+{
+	if (!w->options->enable_psi_poll)
+		return 0;
+	w->opener = opener_start(w->options);
+	return w->opener == -ENOENT || w->opener >= 0 ? 0 : w->opener;
+}
+
 static int start(struct worker *w, const int *devices, unsigned n)
 {
 	const unsigned share = descriptor_share();
-	int r = sandbox_enter(w->options->debug);
+	int r = start_opener(w);
 
 	if (r == 0)
+		r = sandbox_enter(w->options, devices, n, w->opener);
+	if (r == 0)
 		r = look_at_machine(w, share);
+	if (r == 0 && w->opener >= 0)
+		cgroup_tree_set_writer(w->tree, opener_ask, &w->opener);
 	if (r == 0)
 		r = take_over(w, share);
 	/* The first of its supervisor: those after it look at the same machine. */
@@ -165,7 +170,9 @@ static int start(struct worker *w, const int *devices, unsigned n)
 void worker_run(
 	const struct options *options, struct handover *handover, const int *devices, unsigned n)
 {
-	struct worker w = { .options = options, .handover = handover, .root = ROOT_NONE };
+	struct worker w = {
+		.options = options, .opener = -1, .handover = handover, .root = ROOT_NONE
+	};
 	const bool patient = options->debug || SANITIZED;
 	int r;
 

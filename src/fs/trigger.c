@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <linux/fuse.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -16,6 +15,7 @@
 #include "cleanup.h"
 #include "log.h"
 #include "slow.h"
+#include "thread.h"
 
 #define EVENTS 64
 
@@ -383,18 +383,9 @@ static void *run(void *data)
 
 int triggers_start(struct triggers *ts)
 {
-	sigset_t all, before;
 	pthread_t thread;
-	int r;
 
-	/* Signals are for the threads that know what to do with them. */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	r = pthread_create(&thread, NULL, run, ts);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (r == 0)
-		pthread_setname_np(thread, "lxcfs-triggers");
-	return -r;
+	return thread_start(&thread, "lxcfs-triggers", run, ts);
 }
 
 /* What polls before the thread has come to it is told at once, as if an event had come. */

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Both ends of the opener's socket. What comes out of the worker is not trusted: a path is opened
+ * below the hierarchy's mount point and through no link, and only if it names a pressure file.
+ */
+#include "opener.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "cgroup.h"
+#include "cleanup.h"
+#include "log.h"
+#include "sandbox.h"
+
+#define PATH_ROOM 4096
+
+/* An answer: 0 with a descriptor, or an errno. */
+union control {
+	struct cmsghdr header;
+	char room[CMSG_SPACE(sizeof(int))];
+};
+
+/* --- in the opener ---------------------------------------------------------------------- */
+
+static bool is_pressure_file(const char *path)
+{
+	static const char *const names[] = { "cpu.pressure", "memory.pressure", "io.pressure",
+		"irq.pressure" };
+	const char *slash = strrchr(path, '/');
+
+	for (size_t i = 0; i < countof(names); i++)
+		if (strcmp(slash ? slash + 1 : path, names[i]) == 0)
+			return true;
+	return false;
+}
+
+static int open_below(int dirfd, const char *path)
+{
+	struct open_how how = { .flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY,
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS |
+			RESOLVE_NO_XDEV };
+	int fd;
+
+	if (!is_pressure_file(path))
+		return -EACCES;
+	fd = (int)syscall(SYS_openat2, dirfd, path, &how, sizeof(how));
+	return fd < 0 ? -errno : fd;
+}
+
+static int answer(int sock, int fd)
+{
+	int error = fd < 0 ? -fd : 0;
+	struct iovec iov = { &error, sizeof(error) };
+	union control control = { 0 };
+	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+	if (fd >= 0) {
+		m.msg_control = &control;
+		m.msg_controllen = sizeof(control);
+		control.header = (struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof(int)),
+			.cmsg_level = SOL_SOCKET,
+			.cmsg_type = SCM_RIGHTS };
+		memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
+	}
+	return sendmsg(sock, &m, MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+_Noreturn static void serve(int sock, int dirfd)
+{
+	char path[PATH_ROOM];
+
+	for (;;) {
+		ssize_t n = recv(sock, path, sizeof(path) - 1, 0);
+		autoclose int fd = -1;
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			_exit(0); /* the worker has ended */
+		path[n] = '\0';
+		fd = open_below(dirfd, path);
+		if (answer(sock, fd) < 0)
+			_exit(0);
+	}
+}
+
+/* --- in the worker ---------------------------------------------------------------------- */
+
+/* The unified hierarchy, where the worker will find it too. */
+static int open_unified(void)
+{
+	struct cgroup_layout *layout;
+	struct root root;
+	int fd = -ENOENT;
+	int r = root_open("/", &root);
+
+	if (r < 0)
+		return r;
+	r = cgroup_layout_new(&root, &layout);
+	root_close(&root);
+	if (r < 0)
+		return r;
+	if (layout->unified >= 0)
+		fd = fcntl(layout->hierarchy[layout->unified].dirfd, F_DUPFD_CLOEXEC, 3);
+	cgroup_layout_free(layout);
+	return fd;
+}
+
+int opener_start(const struct options *options)
+{
+	autoclose int dirfd = open_unified();
+	int sockets[2];
+	pid_t pid;
+
+	if (dirfd < 0)
+		return dirfd;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) < 0)
+		return -errno;
+	pid = fork();
+	if (pid == 0) {
+		const int kept[] = { dirfd, sockets[1] };
+
+		prctl(PR_SET_NAME, "lxcfs-opener");
+		if (sandbox_enter_opener(options, kept, countof(kept)) < 0)
+			_exit(1);
+		serve(sockets[1], dirfd);
+	}
+	close(sockets[1]);
+	if (pid < 0) {
+		close(sockets[0]);
+		return -errno;
+	}
+	return sockets[0];
+}
+
+/* The next worker has another one. */
+_Noreturn static void opener_lost(void)
+{
+	log_error("the process that opens pressure files has ended: starting another worker");
+	_exit(EXIT_FAILURE);
+}
+
+static int take_answer(int sock)
+{
+	int error = 0, fd = -1;
+	struct iovec iov = { &error, sizeof(error) };
+	union control control = { 0 };
+	struct msghdr m = { .msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control) };
+	ssize_t n;
+
+	do
+		n = recvmsg(sock, &m, MSG_CMSG_CLOEXEC);
+	while (n < 0 && errno == EINTR);
+	if (n != sizeof(error))
+		opener_lost();
+	if (error != 0)
+		return -error;
+	/* Without a descriptor: we have too many. */
+	if (m.msg_controllen < CMSG_LEN(sizeof(int)) || control.header.cmsg_type != SCM_RIGHTS)
+		return -EMFILE;
+	memcpy(&fd, CMSG_DATA(&control.header), sizeof(fd));
+	return fd;
+}
+
+int opener_ask(void *data, const char *path)
+{
+	static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER;
+	const int sock = *(const int *)data;
+	int fd;
+
+	pthread_mutex_lock(&one_at_a_time);
+	if (send(sock, path, strlen(path), MSG_NOSIGNAL) < 0)
+		opener_lost();
+	fd = take_answer(sock);
+	pthread_mutex_unlock(&one_at_a_time);
+	return fd;
+}

@@ -1,0 +1,125 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# What the daemon's processes may do: nothing but what they are for, even when an attacker's code
+# runs in the worker.
+source "$(dirname "$0")/lib.sh"
+plan $((31 + 0${CG_V2:+5}))
+
+status_of() { # PID WORD
+	value "$2" <"/proc/$1/status"
+}
+
+capabilities() { # PID: the five sets
+	echo "$(status_of "$1" CapInh)" "$(status_of "$1" CapPrm)" "$(status_of "$1" CapEff)" \
+		"$(status_of "$1" CapBnd)" "$(status_of "$1" CapAmb)"
+}
+
+# What a process could write to through its descriptors, but the device, what is the kernel's own
+# notification, and the file $2 (the log).
+writable() { # PID LOG
+	local fd flags target
+
+	for fd in $(ls "/proc/$1/fd"); do
+		flags=$(awk '$1 == "flags:" { print $2 }' "/proc/$1/fdinfo/$fd" 2>/dev/null) || continue
+		target=$(readlink "/proc/$1/fd/$fd") || continue
+		# O_PATH opens nothing
+		((0${flags#0} & 010000000)) && continue
+		((0${flags#0} & 3)) || continue
+		case $target in
+		/dev/fuse | 'anon_inode:[eventfd]' | 'anon_inode:[eventpoll]' | 'anon_inode:[pidfd]' | "$2") ;;
+		*) echo "$fd: $target" ;;
+		esac
+	done
+}
+
+mount_points() { # PID: of its mounts, and which of them can be written
+	awk '{ print $5 }' "/proc/$1/mountinfo" | grep -v '^/sys/fs/cgroup\(/\|$\)' | sort | xargs
+}
+
+writable_mounts() { awk '$6 !~ /^ro(,|$)/ { print $5 }' "/proc/$1/mountinfo"; }
+
+in_worker_mounts() { grep -q " $2 " "/proc/$1/mountinfo"; }
+
+ptrace=0000000000080000
+[ "$(uname -m)" != aarch64 ] || ptrace=0000000000080004
+none=0000000000000000
+allowed=$(status_of $$ CapBnd)
+supervisor=$(printf '%016x' $((0x2c0104 & 0x$allowed)))
+
+# ---- as it is
+exec 7>"$WORK/of-the-starter"
+start_daemon
+new_container c --memory=$((256 * MIB)) --cpus=0
+worker=$(worker_pid)
+is "$(capabilities "$worker")" "$none $ptrace $ptrace $none $none" "the worker has CAP_SYS_PTRACE alone, and can get no other"
+is "$(status_of "$worker" NoNewPrivs)" 1 "nor by executing anything"
+is "$(status_of "$worker" Seccomp)" 2 "its system calls are filtered"
+is "$(capabilities "$DAEMON_PID")" "$none $supervisor $supervisor $supervisor $none" "the supervisor has what mounting and its workers need"
+is "$(mount_points "$worker")" "/ /proc /sys" "the worker sees /proc, /sys and cgroups"
+is "$(writable_mounts "$worker")" "" "all of it read-only"
+isnt "$(readlink "/proc/$worker/ns/mnt")" "$(readlink "/proc/$DAEMON_PID/ns/mnt")" "in a mount namespace of its own"
+is "$(writable "$worker" "$DAEMON_LOG")" "" "it holds nothing to write to but the device and the log"
+is "$(awk '$1 == "cpu" { n++ } END { print n }' < <(in_container c cat /proc/stat))" 1 "and serves"
+
+# ---- mounts of the host that come and go
+mkdir "$WORK/disk" "$WORK/hierarchy"
+mount -t tmpfs none "$WORK/disk"
+is "$(in_worker_mounts "$worker" "$WORK/disk"; echo $?)" 1 "what the host mounts elsewhere does not come to it"
+umount "$WORK/disk"
+make_cgroup later
+set_limit later memory $((128 * MIB))
+in_later() { (join_cgroup later && timeout $((20 * SLOW)) cat "$MNT/proc/meminfo" | value MemTotal); }
+is "$(in_later)" 131072 "a cgroup made later is seen"
+mount --bind "$MNT/proc/meminfo" /proc/meminfo
+kill -KILL "$worker"
+is "$(timeout $((20 * SLOW)) cat "$MNT/proc/meminfo" | value MemTotal)" "$HOST_MEM_KB" "our files bound over the host's own do not make a worker read itself"
+is "$(in_container c timeout $((20 * SLOW)) cat /proc/meminfo | value MemTotal)" 262144 "nor change what a container is shown"
+umount /proc/meminfo
+stop_daemon
+
+# ---- an attacker's code in the worker
+echo untouched >"$WORK/file"
+run_in_background sleep 1000
+victim=$!
+export LXCFS_INTRUDE_PID=$victim LXCFS_INTRUDE_FILE=$WORK/file
+LXCFS_INTRUDE_CGROUP=$(cgdir memory c)
+export LXCFS_INTRUDE_CGROUP LXCFS_INTRUDE_LAST=ptrace
+
+intruded() { # [OPTION...]
+	: >"$DAEMON_LOG"
+	LD_PRELOAD=$BUILD/tests/mount/intrude.so start_daemon "$@"
+}
+
+for option in "" --enable-psi-poll; do
+	intruded ${option:+"$option"}
+	is "$(grep '^try ' "$DAEMON_LOG" | grep -v ': refused$')" "" "${option:-by default} every call that it tries is refused"
+	between "$(grep -c '^try .*: refused$' "$DAEMON_LOG")" 40 100 "and there are many"
+	is "$(cat "$WORK/file")" untouched "a file that it wanted to change is as it was"
+	ok "a process that it wanted to change too" kill -0 $victim
+	matches "$(cat "$DAEMON_LOG")" 'worker [0-9]+ made the system call ptrace, which it may not' "the log names the call that ended it"
+	is "$(in_later)" 131072 "and another worker serves"
+	if [ "$option" = --enable-psi-poll ] && [ -n "$CG_V2" ]; then
+		opener=$(children_of "$(worker_pid)" | xargs)
+		is "$(cat "/proc/$opener/comm")" lxcfs-opener "pressure files are opened by a process beside the worker"
+		is "$(capabilities "$opener")" "$none $none $none $none $none" "which has no capability"
+		is "$(status_of "$opener" Seccomp)" 2 "and a filter of its own"
+		ok "root without capabilities cannot look into it" bash -c '! "$@" 2>/dev/null' - \
+			setpriv --bounding-set -all --inh-caps -all cat "/proc/$opener/environ"
+		is "$(writable "$opener" "$DAEMON_LOG" | grep -v 'socket:')" "" "and nothing to write to"
+	fi
+	stop_daemon
+done
+
+# ---- the walls one by one
+unset LXCFS_INTRUDE_LAST
+export LXCFS_INTRUDE_ONLY="memory cgroup mount umount2 chroot"
+intruded --no-seccomp
+is "$(grep -c '^try .*: refused$' "$DAEMON_LOG")" 0 "with --no-seccomp no call is refused"
+matches "$(cat "$DAEMON_LOG")" "no-seccomp: the worker may make every system call" "which the log tells"
+is "$(status_of "$(worker_pid)" Seccomp)" 0 "there is no filter"
+tried() { sed -n "s/^try $1: //p" "$DAEMON_LOG"; }
+is "$(tried memory)" EROFS "but another process's memory can still not be opened for writing"
+is "$(tried cgroup)" EROFS "nor a cgroup's file"
+is "$(tried mount) $(tried umount2) $(tried chroot)" "EPERM EPERM EPERM" "nor mounts be changed"
+stop_daemon
