@@ -330,7 +330,23 @@ static void sleep_us(double us)
 	nanosleep(&t, NULL);
 }
 
-/* The supervisor's last child; 0 without. */
+/* Not the child that heals containers' binds. */
+static bool is_worker(pid_t pid)
+{
+	char path[32], name[32] = "";
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/comm", pid);
+	f = fopen(path, "re");
+	if (!f)
+		return false;
+	if (!fgets(name, sizeof(name), f))
+		name[0] = '\0';
+	fclose(f);
+	return !strcmp(name, "lxcfs\n");
+}
+
+/* The supervisor's last child that answers; 0 without. */
 static pid_t worker_of(const char *supervisor)
 {
 	char path[64], line[256] = "";
@@ -343,7 +359,7 @@ static pid_t worker_of(const char *supervisor)
 		die(path);
 	if (fgets(line, sizeof(line), f))
 		for (char *s = line, *end; (end = strchr(s, ' ')); s = end + 1)
-			last = atoi(s);
+			last = is_worker(atoi(s)) ? atoi(s) : last;
 	fclose(f);
 	return last;
 }
