@@ -12,6 +12,7 @@
 #include "cleanup.h"
 #include "clock.h"
 #include "log.h"
+#include "sandbox.h"
 
 /* A start is a matter of milliseconds, but machines may be starved. */
 #define START_NS (10 * NS_PER_S)
@@ -80,6 +81,30 @@ bool minder_reap(struct minder *m, int *ret_status)
 		atomic_load(&m->handover->given_up) == m->generation + 1)
 		wait_for(m, MINDER_END, END_NS);
 	return false;
+}
+
+void minder_tell_end(pid_t worker, int status)
+{
+	const int number = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+	autofree char *refused = number == SIGSYS ? sandbox_refused_call() : NULL;
+
+	/* Whoever attacks the worker may have made it call anything; or its C library has learnt
+	 * new ways. */
+	if (refused)
+		log_limited("refused call",
+			"worker %d made the system call %s, which it may not: starting another, no "
+			"request is lost; please report it: either the worker was attacked, or it "
+			"needs that call here, and then --no-seccomp helps meanwhile",
+			worker, refused);
+	else if (number != 0)
+		log_limited("worker killed",
+			"worker %d was killed by signal %d (%s): starting another, no request is "
+			"lost",
+			worker, number, strsignal(number));
+	else
+		log_limited("worker ended",
+			"worker %d ended with status %d: starting another, no request is lost",
+			worker, WEXITSTATUS(status));
 }
 
 /* --- patience ----------------------------------------------------------------------------- */

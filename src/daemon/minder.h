@@ -40,6 +40,9 @@ bool minder_has_served(const struct minder *m);
 /* After SIGCHLD. True when the worker is gone, with wait(2)'s status; no worker is minded then. */
 bool minder_reap(struct minder *m, int *ret_status);
 
+/* Logs how that worker ended, and what follows from it. */
+void minder_tell_end(pid_t worker, int status);
+
 /* Milliseconds until minder_overdue() may have something to do, for poll(2); -1: nothing to wait
  * for. */
 int minder_timeout(const struct minder *m, uint64_t now_ns);

@@ -30,7 +30,7 @@ int sandbox_enter_opener(const struct options *options, const int *kept, size_t 
 int sandbox_enter_healing(void);
 
 /* The supervisor's, of a worker that ended by SIGSYS: the name of the system call, to be freed;
- * NULL when it is not known. */
+ * NULL when it made none that it may not, but was sent the signal. */
 char *sandbox_refused_call(void);
 
 /* Notes, in the handler of SIGSYS, which call it was. */

@@ -16,6 +16,7 @@
 #include <linux/nsfs.h>
 #include <sched.h>
 #include <seccomp.h>
+#include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -38,7 +39,7 @@ static const int allowed[] = {
 	SCMP_SYS(epoll_create1), SCMP_SYS(epoll_ctl), SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait),
 	SCMP_SYS(eventfd2),
 	/* memory */
-	SCMP_SYS(brk), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise),
+	SCMP_SYS(brk), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise), SCMP_SYS(mlock),
 	/* threads, time, signals */
 	SCMP_SYS(exit), SCMP_SYS(exit_group), SCMP_SYS(set_robust_list), SCMP_SYS(set_tid_address),
 	SCMP_SYS(rseq), SCMP_SYS(membarrier), SCMP_SYS(sched_yield), SCMP_SYS(sched_getaffinity),
@@ -129,6 +130,14 @@ static int allow_calls(scmp_filter_ctx ctx, const int *calls, size_t n)
 	return r;
 }
 
+/* What tells the supervisor to look at how its worker fares. */
+static int allow_call_for_help(scmp_filter_ctx ctx)
+{
+	return seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(kill), 2,
+		SCMP_CMP(0, SCMP_CMP_MASKED_EQ, ANY_INT, (scmp_datum_t)getppid()),
+		SCMP_CMP(1, SCMP_CMP_MASKED_EQ, ANY_INT, SIGCHLD));
+}
+
 /* The socket to the process that opens pressure files, and no other. */
 static int allow_socket(scmp_filter_ctx ctx, int sock)
 {
@@ -145,6 +154,8 @@ static int worker_rules(scmp_filter_ctx ctx, int sock)
 {
 	int r = allow_own_signals(ctx);
 
+	if (r == 0)
+		r = allow_call_for_help(ctx);
 	if (r == 0)
 		r = allow_calls(ctx, allowed, countof(allowed));
 	if (r == 0)

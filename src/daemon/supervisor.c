@@ -191,34 +191,6 @@ static void disconnected(struct supervisor *s)
 	start_after(s, BACKOFF_FAULT);
 }
 
-/* Whoever attacks the worker may have made it call anything; or its C library has learnt new ways.
- */
-static void tell_refused_call(pid_t worker)
-{
-	autofree char *name = sandbox_refused_call();
-
-	log_limited("refused call",
-		"worker %d made the system call %s, which it may not: starting another, no request "
-		"is lost; please report it: either the worker was attacked, or it needs that call "
-		"here, and then --no-seccomp helps meanwhile",
-		worker, name ? name : "of another architecture");
-}
-
-static void tell_death(pid_t worker, int status)
-{
-	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
-		tell_refused_call(worker);
-	else if (WIFSIGNALED(status))
-		log_limited("worker killed",
-			"worker %d was killed by signal %d (%s): starting "
-			"another, no request is lost",
-			worker, WTERMSIG(status), strsignal(WTERMSIG(status)));
-	else
-		log_limited("worker ended",
-			"worker %d ended with status %d: starting another, no request is lost",
-			worker, WEXITSTATUS(status));
-}
-
 /* SIGKILL blames no worker, nor does SIGTERM, which is a restart. */
 static enum backoff_death death_of(const struct supervisor *s, int status)
 {
@@ -241,7 +213,7 @@ static void reap(struct supervisor *s)
 		disconnected(s);
 		return;
 	}
-	tell_death(worker, status);
+	minder_tell_end(worker, status);
 	start_after(s, death_of(s, status));
 }
 

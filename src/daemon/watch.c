@@ -22,6 +22,10 @@
 #include "loop.h"
 #include "sandbox.h"
 
+#ifndef SYS_SECCOMP /* the kernel's, of which the C library's headers have not */
+#define SYS_SECCOMP 1
+#endif
+
 #define TICK_NS (10 * NS_PER_MS)
 #define TICKS_PER_S (NS_PER_S / TICK_NS)
 #define KILLED_TICKS 20u /* a request that is late; when its reader is looked after */
@@ -44,7 +48,7 @@ static void on_fatal_signal(int number, siginfo_t *info, void *context)
 	struct handover_slot *slot = handover_my_slot();
 
 	(void)context;
-	if (number == SIGSYS)
+	if (number == SIGSYS && info->si_code == SYS_SECCOMP)
 		sandbox_note_refused(info->si_syscall);
 	if (slot && handover_slot_length(slot) != 0 && is_own_fault(info))
 		atomic_fetch_add(&slot->crashes, 1);

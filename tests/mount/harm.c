@@ -13,6 +13,7 @@
  * the record's last four bytes count.
  */
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -51,7 +52,7 @@ static void do_harm(const char *what)
 		nanosleep(&half, NULL);
 	else if (!strcmp(what, "hang"))
 		for (;;)
-			pause();
+			poll(NULL, 0, -1); /* a call that a worker may make */
 	else if (!strcmp(what, "spin"))
 		for (volatile int i = 0;; i++)
 			;
