@@ -4,8 +4,9 @@
  * supervisor, mapped by it and by every worker. It holds no pointers. Whoever reads it checks every
  * number, since the writer may have been killed at any instant.
  *
- * The layouts of slots, INIT, handles and nodes are frozen (a later version may add sections behind
- * them); accounts and the pages' use may be discarded by a version that does not know them.
+ * The layouts of slots, INIT, handles, nodes and of what stands before them are frozen (a later
+ * version may add sections behind them); accounts and the pages' use are discarded by a version
+ * that does not know them.
  */
 #pragma once
 
@@ -112,6 +113,8 @@ struct handover {
 	_Atomic uint32_t pass_through; /* SIGUSR2: 1: every file is the kernel's own */
 	_Atomic uint32_t given_up;     /* generation of the last worker that has given itself up: it
 					  ends, or a thread that the kernel holds keeps it */
+	_Atomic uint32_t draining;     /* 1: the worker fetches no more requests */
+	uint64_t dev;                  /* of the superblock that INIT belongs to, as in stat(2) */
 
 	_Alignas(SLAB_PAGE) struct handover_slot slots[HANDOVER_SLOTS];
 	struct handover_node nodes[HANDOVER_NODES];
@@ -126,10 +129,17 @@ struct handover {
 int handover_new(int *ret_fd, struct handover **ret);
 void handover_free(struct handover *h);
 
+/* Takes over the area of the version or the process before, of which nobody uses anything any more.
+ * Of another layout only the frozen sections are kept, in a new area (`*ret_fresh`): what was half
+ * read then gives EIO, and counters start anew. Owns `fd` on success. -EINVAL when it is no such
+ * area, -ESTALE when it is of another boot, -errno. */
+int handover_take(int fd, int *ret_fd, struct handover **ret, bool *ret_fresh);
+
 /* The memfd's name. */
 #define HANDOVER_NAME "lxcfs-handover"
-/* Reads the flag of somebody else's area. 0; -EINVAL when it is none that we know. */
+/* Reads the flag, or INIT, of somebody else's area. 0; -EINVAL when it is none that we know. */
 int handover_peek_pass_through(int fd, bool *ret);
+int handover_peek_init(int fd, struct handover_init *ret);
 
 /* The connection is dead and a fresh one comes: what belonged to the old one (requests, INIT,
  * handles) must not be taken for the new one's, whose numbers start anew. Nodes and accounts stay.
@@ -138,6 +148,8 @@ void handover_forget_connection(struct handover *h);
 
 /* fuse_in_header.len of what the slot holds; 0: nothing. */
 uint32_t handover_slot_length(const struct handover_slot *s);
+/* One of the first `n` slots holds something. */
+bool handover_is_busy(const struct handover *h, unsigned n);
 /* The request is answered. */
 void handover_slot_done(struct handover_slot *s);
 /* The same, and the slot is ready for the next read(2). */

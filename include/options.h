@@ -10,6 +10,7 @@
 
 enum options_action {
 	OPTIONS_SERVE,
+	OPTIONS_SELF_CHECK, /* for a running daemon alone: with the command line it serves by */
 	OPTIONS_HELP,
 	OPTIONS_VERSION,
 	OPTIONS_LIST_FILES,

@@ -15,6 +15,7 @@
 
 #define SLAB_PAGE 4096u
 #define SLAB_NONE UINT64_C(0) /* a reference to nothing: no pages, no bytes */
+#define SLAB_LOST UINT64_MAX  /* to what was there and is no more: slab_adopt() refuses it */
 
 struct slab;
 

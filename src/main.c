@@ -40,8 +40,10 @@ int main(int argc, char **argv)
 		return list_files();
 	case OPTIONS_INSPECT:
 		return inspect_run(&options);
+	case OPTIONS_SELF_CHECK:
+		return supervisor_self_check();
 	case OPTIONS_SERVE:
 		break;
 	}
-	return supervisor_run(&options);
+	return supervisor_run(&options, argv);
 }

@@ -76,6 +76,7 @@ static const struct row rows[] = {
 		"tell what that process is shown, and why, and exit" },
 	FLAG(0, "json", json, true, "with --inspect: as JSON"),
 	ACTION('v', "version", OPTIONS_VERSION, "print the version and exit"),
+	ACTION(0, "self-check", OPTIONS_SELF_CHECK, NULL),
 	ACCEPTED('s', NULL, ROW_ACCEPTED, NULL),
 	ACCEPTED(0, "enable-cgroup", ROW_WITHDRAWN, NULL),
 	ACCEPTED(0, "enable-nsdelegate", ROW_WITHDRAWN, NULL),
@@ -355,7 +356,7 @@ static int check_inspect(int argc, char **argv, const struct options *o, FILE *e
 
 static int take_dir(int argc, char **argv, struct options *o, FILE *errors)
 {
-	if (o->action != OPTIONS_SERVE)
+	if (o->action != OPTIONS_SERVE && o->action != OPTIONS_SELF_CHECK)
 		return 0;
 	if (optind >= argc || !*argv[optind]) {
 		fputs("lxcfs: no directory to mount on: say lxcfs [options] DIR, "

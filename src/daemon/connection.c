@@ -77,14 +77,20 @@ int connection_prepare(const char *dir)
 
 /* The device number at `dir`, asking nobody: AT_STATX_DONT_SYNC takes what the kernel has, even of
  * a connection that is dead or not answered yet. */
-static bool device_at(const char *dir, dev_t *ret)
+static bool device_from(int dirfd, const char *path, dev_t *ret)
 {
+	const int flags = AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT | AT_EMPTY_PATH;
 	struct statx st;
 
-	if (statx(AT_FDCWD, dir, AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, STATX_TYPE, &st) < 0)
+	if (statx(dirfd, path, flags, STATX_TYPE, &st) < 0)
 		return false;
 	*ret = makedev(st.stx_dev_major, st.stx_dev_minor);
 	return true;
+}
+
+static bool device_at(const char *dir, dev_t *ret)
+{
+	return device_from(AT_FDCWD, dir, ret);
 }
 
 bool connection_is_at(const struct connection *c, const char *dir)
@@ -98,6 +104,40 @@ void connection_detach(const struct connection *c, const char *dir)
 {
 	if (connection_is_at(c, dir) && umount2(dir, MNT_DETACH) < 0)
 		log_error("cannot unmount %s: %m: try umount -l %s", dir, dir);
+}
+
+int connection_clone_mount(const struct connection *c, const char *dir)
+{
+	int fd, error;
+
+	if (!connection_is_at(c, dir))
+		return -ENOENT;
+	fd = open_tree(AT_FDCWD, dir, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	if (fd >= 0)
+		return fd;
+	error = errno;
+	log_error("cannot keep the mount of %s for the next start: %s: it will begin afresh", dir,
+		strerror(error));
+	return -error;
+}
+
+static unsigned long mount_flags(const struct options *o)
+{
+	return MS_NOSUID | MS_NODEV | MS_NOEXEC | o->mount_flags;
+}
+
+int connection_attach(const struct connection *c, int mount_fd, const struct options *o)
+{
+	dev_t dev;
+
+	if (mount_fd < 0 || !device_from(mount_fd, "", &dev) || dev != c->dev)
+		return -EBADF;
+	if (move_mount(mount_fd, "", AT_FDCWD, o->dir, MOVE_MOUNT_F_EMPTY_PATH) < 0)
+		return -errno;
+	/* The options may be others than those it was mounted with. */
+	if (mount(NULL, o->dir, NULL, MS_REMOUNT | MS_BIND | mount_flags(o), NULL) < 0)
+		log_info("the mount at %s keeps its flags: %m", o->dir);
+	return 0;
 }
 
 /* --- INIT ------------------------------------------------------------------------------- */
@@ -191,6 +231,31 @@ static int answer_init(int device, struct handover_init *init)
 	return 0;
 }
 
+/* What an earlier or later version may have agreed upon, and this one must keep to. */
+int connection_fits(const struct handover_init *init, struct text *why)
+{
+	struct init_reply reply;
+	const struct fuse_init_out *out = &reply.out;
+	const size_t before = why->len;
+
+	memcpy(&reply, init->reply, sizeof(reply));
+	if (init->request_len == 0 || init->reply_len != sizeof(reply))
+		text_puts(why, "nothing was agreed upon with the kernel");
+	else if (out->major != FUSE_KERNEL_VERSION || out->minor < MINOR_LEAST ||
+		out->minor > MINOR)
+		text_printf(why, "FUSE %u.%u was agreed upon with the kernel, this one knows %u.%u",
+			out->major, out->minor, FUSE_KERNEL_VERSION, MINOR);
+	else if ((out->flags & ~WANTED_FLAGS) != 0 || out->flags2 != 0)
+		text_printf(why, "FUSE's flags %#x %#x were agreed upon, this one knows %#x 0",
+			out->flags, out->flags2, WANTED_FLAGS);
+	else if (out->max_write > MAX_WRITE || out->max_pages > MAX_PAGES)
+		text_printf(why,
+			"writes of %u bytes and %u pages were agreed upon, this one takes %u and "
+			"%u",
+			out->max_write, out->max_pages, MAX_WRITE, MAX_PAGES);
+	return why->len == before ? 0 : -EPROTO;
+}
+
 /* --- the connection --------------------------------------------------------------------- */
 
 /* A descriptor, or -errno after a line in the log. */
@@ -222,14 +287,13 @@ uint32_t connection_max_read(const char *dir)
 
 static int mount_device(const struct options *o, struct connection *c)
 {
-	const unsigned long flags = MS_NOSUID | MS_NODEV | MS_NOEXEC | o->mount_flags;
 	char data[sizeof(o->mount_data) + 128];
 
 	snprintf(data, sizeof(data),
 		"fd=%d,rootmode=40000,user_id=0,group_id=0,allow_other,default_permissions,"
 		"max_read=%" PRIu32 "%s",
 		c->device, connection_max_read(o->dir), o->mount_data);
-	if (mount("lxcfs", o->dir, "fuse.lxcfs", flags, data) < 0)
+	if (mount("lxcfs", o->dir, "fuse.lxcfs", mount_flags(o), data) < 0)
 		return tell_dir_error(o->dir, errno);
 	return device_at(o->dir, &c->dev) ? 0 : -errno;
 }

@@ -11,6 +11,7 @@
 
 #include "handover.h"
 #include "options.h"
+#include "text.h"
 
 struct connection {
 	int device;                 /* the one that was mounted; -1: no connection */
@@ -36,6 +37,10 @@ uint32_t connection_max_read(const char *dir);
 int connection_open(
 	const struct options *options, struct handover_init *init, struct connection *ret);
 
+/* Whether this version can serve what was agreed upon in `init`. 0; -EPROTO, `why` then telling
+ * what it cannot. */
+int connection_fits(const struct handover_init *init, struct text *why);
+
 /* The kernel has ended it: unmounted everywhere, or aborted. */
 bool connection_is_dead(const struct connection *c);
 
@@ -44,6 +49,14 @@ bool connection_is_at(const struct connection *c, const char *dir);
 
 /* Takes it away from `dir`, if it is there, however many use it. */
 void connection_detach(const struct connection *c, const char *dir);
+
+/* A mount of it that is nowhere, as long as its descriptor lives, made from that at `dir`. -errno
+ * after a line in the log. */
+int connection_clone_mount(const struct connection *c, const char *dir);
+
+/* Puts such a mount at the directory of the options, which must be free, with the flags that they
+ * tell. 0 or -errno; -EBADF when it is not of this connection. */
+int connection_attach(const struct connection *c, int mount, const struct options *options);
 
 /* Closes every descriptor; that aborts what is still in use. */
 void connection_close(struct connection *c);

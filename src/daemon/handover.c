@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The shared area itself: made, mapped, cleared of a dead connection. What its sections mean is
- * known to their owners alone; the supervisor uses nothing of it but what is in this file.
+ * The shared area itself: made, mapped, taken over, cleared of a dead connection. What its sections
+ * mean is known to their owners alone; the supervisor uses nothing of it but what is in this file.
  */
 #include "handover.h"
 
@@ -9,7 +9,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdalign.h>
+#include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cleanup.h"
@@ -25,6 +27,12 @@ static_assert(offsetof(struct handover_handle, poll) == 72, "frozen");
 static_assert(offsetof(struct handover_handle, reserved) == 96, "frozen");
 static_assert(sizeof(struct handover_node) == 16, "frozen");
 static_assert(alignof(struct handover) == SLAB_PAGE, "frozen");
+static_assert(offsetof(struct handover, init) == 80, "frozen");
+static_assert(offsetof(struct handover, dev) == 616, "frozen");
+static_assert(offsetof(struct handover, slots) == SLAB_PAGE, "frozen");
+
+/* Where what is not frozen begins. */
+#define FROZEN_SIZE offsetof(struct handover, accounts)
 
 static _Thread_local struct handover_slot *my_slot;
 
@@ -39,6 +47,13 @@ static void read_boot_id(char *ret, size_t size)
 	ret[n > 0 ? n : 0] = '\0';
 }
 
+static struct handover *map(int fd)
+{
+	struct handover *h = mmap(NULL, sizeof(*h), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	return h == MAP_FAILED ? NULL : h;
+}
+
 int handover_new(int *ret_fd, struct handover **ret)
 {
 	autoclose int fd = memfd_create(HANDOVER_NAME, MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -48,8 +63,8 @@ int handover_new(int *ret_fd, struct handover **ret)
 		return -errno;
 	if (ftruncate(fd, sizeof(*h)) < 0 || fcntl(fd, F_ADD_SEALS, SEALS) < 0)
 		return -errno;
-	h = mmap(NULL, sizeof(*h), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (h == MAP_FAILED)
+	h = map(fd);
+	if (!h)
 		return -errno;
 	h->version = HANDOVER_VERSION;
 	h->header_size = sizeof(*h);
@@ -61,33 +76,148 @@ int handover_new(int *ret_fd, struct handover **ret)
 	return 0;
 }
 
-int handover_peek_pass_through(int fd, bool *ret)
-{
-	struct {
-		uint64_t magic;
-		uint32_t version;
-	} head;
-	uint32_t flag;
-
-	if (pread(fd, &head, sizeof(head), 0) != sizeof(head) || head.magic != HANDOVER_MAGIC ||
-		head.version != HANDOVER_VERSION ||
-		pread(fd, &flag, sizeof(flag), offsetof(struct handover, pass_through)) !=
-			sizeof(flag))
-		return -EINVAL;
-	*ret = flag != 0;
-	return 0;
-}
-
 void handover_free(struct handover *h)
 {
 	if (h)
 		munmap(h, sizeof(*h));
 }
 
+/* --- somebody else's -------------------------------------------------------------------- */
+
+static bool read_at(int fd, size_t offset, void *ret, size_t size)
+{
+	return pread(fd, ret, size, (off_t)offset) == (ssize_t)size;
+}
+
+/* What comes first in every version. */
+struct head {
+	uint64_t magic;
+	uint32_t version, header_size;
+	uint64_t size;
+	char boot_id[40];
+};
+
+static_assert(sizeof(struct head) == offsetof(struct handover, generation), "frozen");
+
+/* That nobody can shorten it under its users belongs to what an area is. */
+static int read_head(int fd, struct head *ret)
+{
+	const int seals = fcntl(fd, F_GET_SEALS);
+	struct stat st;
+
+	if (seals < 0 || !(seals & F_SEAL_SHRINK) || fstat(fd, &st) < 0 ||
+		(uint64_t)st.st_size < FROZEN_SIZE || !read_at(fd, 0, ret, sizeof(*ret)) ||
+		ret->magic != HANDOVER_MAGIC)
+		return -EINVAL;
+	ret->size = (uint64_t)st.st_size;
+	return 0;
+}
+
+int handover_peek_pass_through(int fd, bool *ret)
+{
+	struct head head;
+	uint32_t flag;
+	int r = read_head(fd, &head);
+
+	if (r < 0)
+		return r;
+	if (!read_at(fd, offsetof(struct handover, pass_through), &flag, sizeof(flag)))
+		return -EINVAL;
+	*ret = flag != 0;
+	return 0;
+}
+
+int handover_peek_init(int fd, struct handover_init *ret)
+{
+	struct head head;
+	int r = read_head(fd, &head);
+
+	if (r < 0)
+		return r;
+	return read_at(fd, offsetof(struct handover, init), ret, sizeof(*ret)) ? 0 : -EINVAL;
+}
+
+static uint32_t in_use(const _Atomic uint32_t *n, uint32_t most)
+{
+	const uint32_t value = atomic_load(n);
+
+	return value < most ? value : most;
+}
+
+/* What the snapshots are made of is not kept. */
+static void lose_snapshots(struct handover *h, uint32_t handles)
+{
+	for (uint32_t i = 0; i < handles; i++)
+		if (atomic_load(&h->handles[i].snapshot) != SLAB_NONE)
+			atomic_store(&h->handles[i].snapshot, SLAB_LOST);
+}
+
+/* Only as much as is in use, for the areas are sparse. */
+static bool copy_frozen(int fd, struct handover *h)
+{
+	const size_t head = sizeof(struct head);
+	uint32_t handles;
+
+	if (!read_at(fd, head, (uint8_t *)h + head, SLAB_PAGE - head) ||
+		!read_at(fd, offsetof(struct handover, slots), h->slots, sizeof(h->slots)))
+		return false;
+	handles = in_use(&h->handles_used, HANDOVER_HANDLES);
+	if (!read_at(fd, offsetof(struct handover, nodes), h->nodes,
+		    in_use(&h->nodes_used, HANDOVER_NODES) * sizeof(h->nodes[0])) ||
+		!read_at(fd, offsetof(struct handover, names), h->names,
+			in_use(&h->names_used, HANDOVER_NAMES)) ||
+		!read_at(fd, offsetof(struct handover, handles), h->handles,
+			handles * sizeof(h->handles[0])))
+		return false;
+	lose_snapshots(h, handles);
+	return true;
+}
+
+static int take_frozen(int fd, int *ret_fd, struct handover **ret)
+{
+	autoclose int fresh = -1;
+	struct handover *h;
+	int r = handover_new(&fresh, &h);
+
+	if (r < 0)
+		return r;
+	if (!copy_frozen(fd, h)) {
+		handover_free(h);
+		return -EINVAL;
+	}
+	close(fd);
+	*ret_fd = steal_fd(&fresh);
+	*ret = h;
+	return 0;
+}
+
+int handover_take(int fd, int *ret_fd, struct handover **ret, bool *ret_fresh)
+{
+	char boot_id[sizeof(((struct handover *)NULL)->boot_id)];
+	struct handover *h;
+	struct head head;
+	int r = read_head(fd, &head);
+
+	if (r < 0)
+		return r;
+	read_boot_id(boot_id, sizeof(boot_id));
+	if (memcmp(boot_id, head.boot_id, strlen(boot_id) + 1) != 0)
+		return -ESTALE;
+	*ret_fresh = head.version != HANDOVER_VERSION || head.size != sizeof(*h) ||
+		head.header_size != sizeof(*h);
+	if (*ret_fresh)
+		return take_frozen(fd, ret_fd, ret);
+	h = map(fd);
+	if (!h)
+		return -errno;
+	*ret_fd = fd;
+	*ret = h;
+	return 0;
+}
+
 void handover_forget_connection(struct handover *h)
 {
-	const uint32_t used = atomic_load(&h->handles_used);
-	const uint32_t handles = used < HANDOVER_HANDLES ? used : HANDOVER_HANDLES;
+	const uint32_t handles = in_use(&h->handles_used, HANDOVER_HANDLES);
 
 	h->init.request_len = h->init.reply_len = 0;
 	for (size_t i = 0; i < HANDOVER_SLOTS; i++)
@@ -96,12 +226,22 @@ void handover_forget_connection(struct handover *h)
 		atomic_store(&h->handles[i].fh, 0);
 }
 
+/* --- slots ------------------------------------------------------------------------------ */
+
 /* The kernel writes it too, from read(2): the compiler may not keep it in a register. */
 typedef uint32_t __attribute__((may_alias)) shared_u32;
 
 uint32_t handover_slot_length(const struct handover_slot *s)
 {
 	return __atomic_load_n((const shared_u32 *)s->request, __ATOMIC_ACQUIRE);
+}
+
+bool handover_is_busy(const struct handover *h, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (handover_slot_length(&h->slots[i]) != 0)
+			return true;
+	return false;
 }
 
 void handover_slot_done(struct handover_slot *s)

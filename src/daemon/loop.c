@@ -45,8 +45,9 @@ enum role {
 struct loop {
 	struct fuse_session *session;
 	const struct fs *fs;
-	sem_t turn;            /* 0 while there is a leader */
-	struct spin spin;      /* the leader's */
+	sem_t turn;       /* 0 while there is a leader */
+	struct spin spin; /* the leader's */
+	const _Atomic uint32_t *draining;
 	_Atomic unsigned busy; /* threads that do not wait for their turn */
 	unsigned busy_max;     /* more are not called only because requests are queued */
 	struct thread *threads;
@@ -223,15 +224,25 @@ static void device_failed(int error)
 	_exit(EXIT_FAILURE);
 }
 
+/* The supervisor is about to end this process, once every thread has come here. */
+static void stand_still(const struct thread *t)
+{
+	while (atomic_load_explicit(t->loop->draining, memory_order_relaxed))
+		poll(NULL, 0, 1);
+}
+
 /* Waits for a request to be in the slot. */
 static void receive(struct thread *t)
 {
 	struct spin *spin = &t->loop->spin;
 
 	for (;;) {
-		ssize_t n = read(t->device, t->slot->request, HANDOVER_REQUEST);
-		int error = errno;
+		ssize_t n;
+		int error;
 
+		stand_still(t);
+		n = read(t->device, t->slot->request, HANDOVER_REQUEST);
+		error = errno;
 		if (n > 0)
 			break;
 		if (n == 0 || error == EINTR)
@@ -389,6 +400,7 @@ int loop_start(struct fuse_session *session, const struct fs *fs, struct handove
 
 	if (!loop)
 		return -ENOMEM;
+	loop->draining = &handover->draining;
 	for (unsigned i = 0; i < n; i++) {
 		struct thread *t = &loop->threads[i];
 		pthread_t id;

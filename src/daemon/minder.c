@@ -116,10 +116,17 @@ int minder_timeout(const struct minder *m, uint64_t now_ns)
 	return m->until_ns <= now_ns ? 0 : (int)((m->until_ns - now_ns) / NS_PER_MS) + 1;
 }
 
-static void kill_it(struct minder *m)
+void minder_kill(struct minder *m)
 {
+	if (m->worker == 0)
+		return;
 	kill(m->worker, SIGKILL);
 	wait_for(m, MINDER_END, END_NS);
+}
+
+void minder_forget(struct minder *m)
+{
+	m->worker = 0;
 }
 
 static bool leave(struct minder *m)
@@ -155,10 +162,10 @@ bool minder_overdue(struct minder *m, uint64_t now_ns)
 		}
 		log_limited(
 			"worker start", "worker %d does not begin to serve: killing it", m->worker);
-		kill_it(m);
+		minder_kill(m);
 		return false;
 	case MINDER_CONTINUE:
-		kill_it(m);
+		minder_kill(m);
 		return false;
 	case MINDER_END:
 		return leave(m);

@@ -47,6 +47,12 @@ void minder_tell_end(pid_t worker, int status);
  * for. */
 int minder_timeout(const struct minder *m, uint64_t now_ns);
 
+/* Ends the worker for a reason that it does not know of. */
+void minder_kill(struct minder *m);
+
+/* The worker was ended, and is waited for, by the caller: no worker is minded. */
+void minder_forget(struct minder *m);
+
 /* Kills a worker that has used up the patience with it. True when that did not help: another one is
  * to be started beside what is left of it, and no worker is minded then. */
 bool minder_overdue(struct minder *m, uint64_t now_ns);

@@ -56,6 +56,14 @@ int pidfile_lock(const char *path, struct pidfile *ret, pid_t *ret_holder)
 	}
 }
 
+int pidfile_take(const char *path, int fd, struct pidfile *ret)
+{
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return -errno;
+	*ret = (struct pidfile){ path, fd };
+	return 0;
+}
+
 /* Whether a line of /proc/locks says so: "1: FLOCK  ADVISORY  WRITE 4711 00:1c:123 0 EOF". Not the
  * device's numbers: btrfs has others there than stat(2) tells. */
 static bool is_lock(struct slice line, pid_t pid, ino_t ino)

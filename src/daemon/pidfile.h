@@ -20,6 +20,10 @@ struct pidfile {
  * then being its pid (0: not known); -errno. */
 int pidfile_lock(const char *path, struct pidfile *ret, pid_t *ret_holder);
 
+/* Goes on with a descriptor that holds the lock, also when the file is at `path` no more. 0 or
+ * -errno: it does not. */
+int pidfile_take(const char *path, int fd, struct pidfile *ret);
+
 /* Who holds the lock, without touching it: a look that took the lock could make a daemon's start
  * fail. `*ret` is 0 when nobody does. 0 or -errno. */
 int pidfile_holder(const struct root *root, const char *path, pid_t *ret);

@@ -7,6 +7,8 @@
 #include "supervisor.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -24,14 +26,23 @@
 #include "heal.h"
 #include "log.h"
 #include "minder.h"
+#include "notify.h"
+#include "parse.h"
 #include "pidfile.h"
 #include "sandbox.h"
+#include "takeover.h"
+#include "upgrade.h"
+#include "watchdog.h"
 #include "worker.h"
 
 /* umount -f aborts the connection first and unmounts a moment later. */
 #define UNMOUNT_GRACE_NS (100 * NS_PER_MS)
-#define REAP_STEPS 100        /* of 10 ms */
+#define REAP_STEPS 1000       /* of 1 ms */
 #define HEALER_REAP_STEPS 100 /* of 1 ms */
+/* What a worker is at when it is told to end it may finish so long, ... */
+#define DRAIN_STEPS 200 /* of 1 ms */
+/* ... and so often is looked whether the first one serves. */
+#define READY_NS (10 * NS_PER_MS)
 
 struct supervisor {
 	const struct options *options;
@@ -47,6 +58,11 @@ struct supervisor {
 	struct backoff backoff;
 	pid_t healer;  /* 0: none runs */
 	bool heal_due; /* of a connection that took another's place */
+	struct upgrade upgrade;
+	struct watchdog watchdog;
+	uint32_t first_generation; /* no worker of ours serves as long as it is that */
+	bool told_ready;           /* to the service manager */
+	bool leave;                /* when stopped: the connection to the service manager's store */
 	bool stopped;
 	int status; /* of the program, when stopped */
 };
@@ -166,6 +182,14 @@ static void start_after(struct supervisor *s, enum backoff_death death)
 	s->worker_due_ns = backoff_after(&s->backoff, death, clock_monotonic_ns());
 }
 
+static int open_connection(struct supervisor *s)
+{
+	int r = connection_open(s->options, &s->handover->init, &s->connection);
+
+	s->handover->dev = s->connection.dev;
+	return r;
+}
+
 /* The connection has ended: nothing to serve if DIR was unmounted, else somebody aborted it. */
 static void disconnected(struct supervisor *s)
 {
@@ -184,7 +208,7 @@ static void disconnected(struct supervisor *s)
 	connection_detach(&s->connection, dir);
 	connection_close(&s->connection);
 	handover_forget_connection(s->handover);
-	r = connection_open(s->options, &s->handover->init, &s->connection);
+	r = open_connection(s);
 	if (r < 0)
 		stop(s, 1);
 	heal_again(s);
@@ -233,8 +257,72 @@ static void end_worker(struct supervisor *s)
 		return;
 	kill(s->worker, SIGKILL);
 	for (int i = 0; i < REAP_STEPS && waitpid(s->worker, NULL, WNOHANG) == 0; i++)
-		pause_ns(10 * NS_PER_MS);
+		pause_ns(NS_PER_MS);
 	s->worker = 0;
+	minder_forget(&s->minder);
+}
+
+/* What it has it answers, and fetches no more. What it is at after that the next one finds. */
+static void drain_worker(struct supervisor *s)
+{
+	atomic_store(&s->handover->draining, 1);
+	for (int i = 0; i < DRAIN_STEPS && s->worker != 0; i++) {
+		if (!handover_is_busy(s->handover, s->connection.n))
+			break;
+		pause_ns(NS_PER_MS);
+	}
+	end_worker(s);
+	atomic_store(&s->handover->draining, 0);
+}
+
+/* --- the service manager, another version ------------------------------------------------ */
+
+static void tell_ready(struct supervisor *s)
+{
+	s->told_ready = true;
+	notify("READY=1\nMAINPID=%d\nSTATUS=Serving %s, version " LXCFS_VERSION, getpid(),
+		s->options->dir);
+}
+
+static void begin_upgrade(struct supervisor *s)
+{
+	struct inherited offered;
+
+	takeover_offer(&s->connection, s->handover_fd, &offered);
+	offered.pidfile = s->pidfile.fd;
+	if (upgrade_check(&s->upgrade, &offered))
+		notify("RELOADING=1\nMONOTONIC_USEC=%" PRIu64 "\nSTATUS=Checking %s",
+			clock_monotonic_ns() / NS_PER_US, s->upgrade.path);
+}
+
+/* The check has come to an end, or not. */
+static void go_on_with_upgrade(struct supervisor *s)
+{
+	const enum upgrade_verdict verdict = upgrade_verdict(&s->upgrade);
+	struct inherited offered;
+
+	if (verdict == UPGRADE_NO_NEWS)
+		return;
+	if (verdict == UPGRADE_FITS) {
+		end_healer(s); /* the next version begins again */
+		drain_worker(s);
+		takeover_offer(&s->connection, s->handover_fd, &offered);
+		offered.pidfile = s->pidfile.fd;
+		upgrade_execute(&s->upgrade, &offered);
+		s->heal_due = true;
+		s->worker_due_ns = 0;
+	}
+	tell_ready(s);
+}
+
+/* Everything that no signal tells. */
+static void look_around(struct supervisor *s)
+{
+	go_on_with_upgrade(s);
+	if (!s->told_ready && atomic_load(&s->handover->generation) != s->first_generation)
+		tell_ready(s);
+	if (watchdog_look(&s->watchdog, s->handover, &s->connection))
+		minder_kill(&s->minder);
 }
 
 /* --- signals ---------------------------------------------------------------------------- */
@@ -256,6 +344,9 @@ static int open_signals(struct supervisor *s)
 		sigdelset(&mask, SIGHUP);
 	if (sigprocmask(SIG_BLOCK, &mask, &s->old_mask) < 0)
 		return -errno;
+	/* The version before an upgrade left them blocked. */
+	for (size_t i = 0; i < countof(waited_for); i++)
+		sigdelset(&s->old_mask, waited_for[i]);
 	s->signals = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
 	return s->signals < 0 ? -errno : 0;
 }
@@ -280,7 +371,11 @@ static void take_signal(struct supervisor *s, uint32_t number)
 	case SIGINT:
 	case SIGHUP:
 		log_info("stopped by signal %u (%s)", number, strsignal((int)number));
+		s->leave = number == SIGTERM && notify_is_heard();
 		stop(s, 0);
+		break;
+	case SIGUSR1:
+		begin_upgrade(s);
 		break;
 	case SIGUSR2:
 		toggle_pass_through(s);
@@ -294,10 +389,19 @@ static void take_signal(struct supervisor *s, uint32_t number)
 static int poll_timeout(const struct supervisor *s)
 {
 	const uint64_t now = clock_monotonic_ns();
+	uint64_t due = min_u64(upgrade_due_ns(&s->upgrade), watchdog_due_ns(&s->watchdog));
 
-	if (s->worker != 0)
-		return minder_timeout(&s->minder, now);
-	return s->worker_due_ns <= now ? 0 : (int)((s->worker_due_ns - now) / NS_PER_MS) + 1;
+	const int patience = minder_timeout(&s->minder, now);
+
+	if (s->worker == 0)
+		due = min_u64(due, s->worker_due_ns);
+	else if (patience >= 0)
+		due = min_u64(due, now + (uint64_t)patience * NS_PER_MS);
+	if (!s->told_ready)
+		due = min_u64(due, now + READY_NS);
+	if (due == UINT64_MAX)
+		return -1;
+	return due <= now ? 0 : (int)min_u64((due - now) / NS_PER_MS + 1, INT32_MAX);
 }
 
 static void serve(struct supervisor *s)
@@ -310,20 +414,36 @@ static void serve(struct supervisor *s)
 			start_worker(s);
 		look_after_worker(s);
 		start_healer(s);
-		if (poll(&p, 1, poll_timeout(s)) <= 0)
-			continue;
-		while (!s->stopped && read(s->signals, &info, sizeof(info)) == sizeof(info))
-			take_signal(s, info.ssi_signo);
+		if (poll(&p, 1, poll_timeout(s)) > 0)
+			while (!s->stopped && read(s->signals, &info, sizeof(info)) == sizeof(info))
+				take_signal(s, info.ssi_signo);
+		if (!s->stopped)
+			look_around(s);
 	}
 }
 
 /* --- start and end ---------------------------------------------------------------------- */
 
-static int lock_pidfile(struct supervisor *s)
+/* A descriptor of ours must not be in their place when the next version writes to them. */
+static void open_standard_files(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	cleanup_close(&fd);
+}
+
+static int lock_pidfile(struct supervisor *s, int inherited)
 {
 	const char *path = s->options->pidfile;
 	pid_t holder;
-	int r = pidfile_lock(path, &s->pidfile, &holder);
+	int r;
+
+	if (inherited >= 0 && pidfile_take(path, inherited, &s->pidfile) == 0)
+		return 0;
+	r = pidfile_lock(path, &s->pidfile, &holder);
 
 	if (r == -EBUSY)
 		log_error("another lxcfs (pid %d) holds %s: stop it, or give this one a --pidfile "
@@ -345,46 +465,92 @@ static int give_up_privileges(void)
 	return r;
 }
 
-static int start(struct supervisor *s)
+static int tell_no_start(int r)
+{
+	log_error("cannot start: %s: is memory or the number of files limited?", strerror(-r));
+	return r;
+}
+
+static int start_afresh(struct supervisor *s)
+{
+	int r = handover_new(&s->handover_fd, &s->handover);
+
+	return r < 0 ? tell_no_start(r) : open_connection(s);
+}
+
+static bool go_on(struct supervisor *s, enum inherit_origin origin, struct inherited *in)
+{
+	return takeover(origin, in, s->options, &s->connection, &s->handover_fd, &s->handover) == 0;
+}
+
+static int go_on_or_mount(struct supervisor *s, enum inherit_origin origin, struct inherited *in)
 {
 	int r;
 
+	/* Across execve(2) DIR is mounted, and nobody answers there. */
+	if (origin == INHERIT_BEFORE && go_on(s, origin, in))
+		return 0;
+	r = connection_prepare(s->options->dir);
+	if (r < 0 || (origin == INHERIT_MANAGER && go_on(s, origin, in)))
+		return r;
+	return start_afresh(s);
+}
+
+static int start(struct supervisor *s, char **argv)
+{
+	struct inherited in;
+	unsigned strangers;
+	enum inherit_origin origin = inherit_take(&in, &strangers);
+	int r;
+
+	open_standard_files();
+	if (strangers > 0)
+		log_info("closed %u descriptors that came with the start and have no name that "
+			 "version " LXCFS_VERSION " knows",
+			strangers);
+	watchdog_init(&s->watchdog);
+	s->told_ready = !notify_is_heard();
 	if (geteuid() != 0) {
 		log_error("cannot mount as a plain user: start it as root");
 		return -EPERM;
 	}
-	r = lock_pidfile(s);
-	if (r == 0)
-		r = connection_prepare(s->options->dir);
+	if (origin == INHERIT_MANAGER)
+		notify_unstore(&in);
+	r = lock_pidfile(s, in.pidfile);
+	in.pidfile = -1;
 	if (r < 0)
 		return r;
 	r = open_signals(s);
 	if (r == 0)
-		r = handover_new(&s->handover_fd, &s->handover);
-	if (r == 0)
 		r = sandbox_prepare();
-	if (r < 0) {
-		log_error("cannot start: %s: is memory or the number of files limited?",
-			strerror(-r));
-		return r;
-	}
-	s->minder.handover = s->handover;
-	r = connection_open(s->options, &s->handover->init, &s->connection);
+	if (r < 0)
+		return tell_no_start(r);
+	upgrade_init(&s->upgrade, argv, &s->old_mask);
+	r = go_on_or_mount(s, origin, &in);
 	if (r < 0)
 		return r;
+	s->minder.handover = s->handover;
+	s->first_generation = atomic_load(&s->handover->generation);
 	r = pidfile_write(&s->pidfile);
 	if (r < 0)
 		log_error("cannot write the pidfile %s: %s: free space there, or name another with "
 			  "--pidfile",
 			s->options->pidfile, strerror(-r));
-	return r < 0 ? r : give_up_privileges();
+	/* The version before has written the same. */
+	return r < 0 && origin != INHERIT_BEFORE ? r : give_up_privileges();
 }
 
 /* DIR goes first, that nobody finds it while nobody answers. What containers' binds have under way
  * is aborted with the connection. */
 static void take_away(struct supervisor *s)
 {
+	notify("STOPPING=1\nSTATUS=Stopping");
+	upgrade_cancel(&s->upgrade);
 	end_healer(s);
+	if (s->leave) {
+		drain_worker(s);
+		takeover_leave(&s->connection, s->handover_fd, s->options->dir);
+	}
 	connection_detach(&s->connection, s->options->dir);
 	end_worker(s);
 	connection_close(&s->connection);
@@ -394,7 +560,7 @@ static void take_away(struct supervisor *s)
 	pidfile_remove(&s->pidfile);
 }
 
-int supervisor_run(const struct options *options)
+int supervisor_run(const struct options *options, char **argv)
 {
 	struct supervisor s = { .options = options,
 		.pidfile = PIDFILE_NONE,
@@ -404,7 +570,7 @@ int supervisor_run(const struct options *options)
 		.heal_due = true };
 
 	log_set_debug(options->debug);
-	if (start(&s) < 0)
+	if (start(&s, argv) < 0)
 		stop(&s, 1);
 	serve(&s);
 	take_away(&s);

@@ -44,14 +44,7 @@ between "$(awk '$1 == "cpu" { print $2 + $3 + $4 }' <<<"$stat_2")" \
 
 # ---- many, under readers
 seconds=$((12 + 4 * (SLOW > 1)))
-readers=()
-i=0
-for what in "c MemTotal: meminfo" "d MemTotal: meminfo" "c cpu stat" "d processor cpuinfo"; do
-	read -r name start file <<<"$what"
-	i=$((i + 1))
-	in_container "$name" "$POKE" loop $seconds "$start" "/proc/$file" >"$WORK/loop.$i" 2>"$WORK/loop.$i.errors" &
-	readers+=($!)
-done
+start_readers $seconds "c MemTotal: meminfo" "d MemTotal: meminfo" "c cpu stat" "d processor cpuinfo"
 kills=0
 end=$((SECONDS + seconds - 2))
 while [ $SECONDS -lt $end ]; do

@@ -577,6 +577,22 @@ expand_list() {
 	echo "${out# }"
 }
 
+# start_readers SECONDS "CONTAINER START FILE"...: reads over and over files of /proc that begin with
+# START, in the background: sets readers. What each tells of it is in $WORK/loop.N (see poke loop).
+start_readers() {
+	local seconds=$1 what name start file i=0
+
+	shift
+	readers=()
+	for what in "$@"; do
+		read -r name start file <<<"$what"
+		i=$((i + 1))
+		in_container "$name" "$POKE" loop "$seconds" "$start" "/proc/$file" \
+			>"$WORK/loop.$i" 2>"$WORK/loop.$i.errors" &
+		readers+=($!)
+	done
+}
+
 # ---- the end -------------------------------------------------------------------------------------
 
 background=() # pids to end, of processes that the test started itself

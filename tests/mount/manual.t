@@ -65,10 +65,10 @@ done
 is "$missing" "" "so is every line of its stat"
 
 # ---- signals and exit statuses
-for signal in SIGTERM SIGINT SIGHUP SIGUSR2; do
+for signal in SIGTERM SIGINT SIGHUP SIGUSR1 SIGUSR2; do
 	section SIGNALS | grep -q -E "^\.It Dv (.* )?$signal( |\$)" || diag "no $signal"
 done
-is "$(section SIGNALS | grep -o -E '\bSIG(TERM|INT|HUP|USR2)\b' | sort -u | wc -l)" 4 "signals are told of"
+is "$(section SIGNALS | grep -o -E '\bSIG(TERM|INT|HUP|USR[12])\b' | sort -u | wc -l)" 5 "signals are told of"
 is "$(section "EXIT STATUS" | sed -n 's/^\.It //p' | xargs)" "0 1 2" "and exit statuses"
 
 # ---- meson install, from a copy of what it goes by: a build directory may be read-only

@@ -36,6 +36,9 @@ START_TEST(the_frozen_layout_has_not_moved)
 	ck_assert_uint_eq(offsetof(struct handover, size), 16);
 	ck_assert_uint_eq(offsetof(struct handover, init), 80);
 	ck_assert_uint_eq(offsetof(struct handover, pass_through), 600);
+	ck_assert_uint_eq(offsetof(struct handover, given_up), 604);
+	ck_assert_uint_eq(offsetof(struct handover, draining), 608);
+	ck_assert_uint_eq(offsetof(struct handover, dev), 616);
 	ck_assert_uint_eq(offsetof(struct handover, slots), 4096);
 	ck_assert_uint_eq(offsetof(struct handover, nodes), 4096 + 16 * 20480);
 	ck_assert_uint_eq(
@@ -155,6 +158,164 @@ START_TEST(a_number_of_handles_that_cannot_be_right_is_bounded)
 }
 END_TEST
 
+/* --- taken over ------------------------------------------------------------------------- */
+
+/* Something in every section. */
+static void use(struct handover *h)
+{
+	const uint32_t length = 48;
+
+	h->init.request_len = 80;
+	h->init.reply[255] = 9;
+	h->dev = 77;
+	atomic_store(&h->generation, 5);
+	atomic_store(&h->pass_through, 1);
+	memcpy(h->slots[15].request, &length, sizeof(length));
+	atomic_store(&h->slots[15].crashes, 1);
+	atomic_store(&h->nodes_used, 2);
+	h->nodes[1].name_len = 3;
+	atomic_store(&h->names_used, 3);
+	memcpy(h->names, "abc", 3);
+	atomic_store(&h->handles_used, 2);
+	atomic_store(&h->handles[1].fh, 11);
+	atomic_store(&h->handles[1].snapshot, UINT64_C(1) << 32 | 10);
+	atomic_store(&h->accounts[0].state, 7);
+	h->pages[0][0] = 1;
+}
+
+static void assert_frozen_is_kept(const struct handover *h)
+{
+	ck_assert_uint_eq(h->init.request_len, 80);
+	ck_assert_uint_eq(h->init.reply[255], 9);
+	ck_assert_uint_eq(h->dev, 77);
+	ck_assert_uint_eq(atomic_load(&h->generation), 5);
+	ck_assert_uint_eq(atomic_load(&h->pass_through), 1);
+	ck_assert_uint_eq(handover_slot_length(&h->slots[15]), 48);
+	ck_assert_uint_eq(atomic_load(&h->slots[15].crashes), 1);
+	ck_assert_uint_eq(h->nodes[1].name_len, 3);
+	ck_assert_mem_eq(h->names, "abc", 3);
+	ck_assert_uint_eq(atomic_load(&h->handles[1].fh), 11);
+}
+
+START_TEST(an_area_of_our_layout_is_taken_as_it_is)
+{
+	struct handover *h;
+	bool fresh = true;
+	int fd;
+
+	use(area);
+	handover_free(area);
+	ck_assert_int_eq(handover_take(area_fd, &fd, &h, &fresh), 0);
+	ck_assert(!fresh);
+	ck_assert_int_eq(fd, area_fd);
+	assert_frozen_is_kept(h);
+	ck_assert_uint_eq(atomic_load(&h->accounts[0].state), 7);
+	ck_assert_uint_eq(atomic_load(&h->handles[1].snapshot), UINT64_C(1) << 32 | 10);
+	area = h;
+}
+END_TEST
+
+static void take_another_layout(void)
+{
+	struct handover *h;
+	struct slab *slab;
+	bool fresh = false;
+	int fd;
+
+	handover_free(area);
+	ck_assert_int_eq(handover_take(area_fd, &fd, &h, &fresh), 0);
+	ck_assert(fresh);
+	ck_assert_int_eq(fcntl(area_fd, F_GETFD), -1);
+	ck_assert_uint_eq(h->version, HANDOVER_VERSION);
+	ck_assert_uint_eq(h->size, sizeof(struct handover));
+	assert_frozen_is_kept(h);
+	ck_assert_uint_eq(atomic_load(&h->accounts[0].state), 0);
+	ck_assert_uint_eq(h->pages[0][0], 0);
+	/* not taken for a text of zeros */
+	ck_assert_int_eq(slab_new(h->pages, h->links, HANDOVER_PAGES, &slab), 0);
+	ck_assert_int_lt(slab_adopt(slab, atomic_load(&h->handles[1].snapshot)), 0);
+	slab_free(slab);
+	area = h;
+	area_fd = fd;
+}
+
+START_TEST(of_another_version_only_the_frozen_sections_are_kept)
+{
+	use(area);
+	area->version = HANDOVER_VERSION + 1;
+	take_another_layout();
+}
+END_TEST
+
+START_TEST(of_another_size_too)
+{
+	struct handover *h = area;
+	const size_t more = sizeof(*h) + SLAB_PAGE;
+	int fd = memfd_create("larger", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	use(area);
+	ck_assert_int_eq(ftruncate(fd, (off_t)more), 0);
+	ck_assert_int_eq(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK), 0);
+	area->header_size = area->size = more;
+	ck_assert_int_gt(pwrite(fd, area, offsetof(struct handover, links), 0), 0);
+	close(area_fd);
+	area_fd = fd;
+	take_another_layout();
+}
+END_TEST
+
+static void assert_not_taken(int error)
+{
+	struct handover_init init;
+	struct handover *h;
+	bool fresh;
+	int fd;
+
+	ck_assert_int_eq(handover_take(area_fd, &fd, &h, &fresh), error);
+	if (error == -EINVAL)
+		ck_assert_int_eq(handover_peek_init(area_fd, &init), error);
+	ck_assert_int_ne(fcntl(area_fd, F_GETFD), -1);
+}
+
+START_TEST(what_is_no_area_is_not_taken)
+{
+	int area_of_ours = area_fd;
+
+	area->boot_id[0] ^= 1;
+	assert_not_taken(-ESTALE);
+	area->magic ^= 1;
+	assert_not_taken(-EINVAL);
+	/* whose bytes may go away under us */
+	area_fd = memfd_create("unsealed", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	ck_assert_int_eq(ftruncate(area_fd, sizeof(struct handover)), 0);
+	area->magic ^= 1;
+	ck_assert_int_eq(pwrite(area_fd, area, 4096, 0), 4096);
+	assert_not_taken(-EINVAL);
+	ck_assert_int_eq(ftruncate(area_fd, 65536), 0);
+	ck_assert_int_eq(fcntl(area_fd, F_ADD_SEALS, F_SEAL_SHRINK), 0);
+	assert_not_taken(-EINVAL);
+	close(area_fd);
+	area_fd = open("/dev/null", O_RDWR);
+	assert_not_taken(-EINVAL);
+	close(area_fd);
+	area_fd = area_of_ours;
+}
+END_TEST
+
+START_TEST(init_can_be_looked_at_from_outside)
+{
+	struct handover_init init;
+	bool pass_through = false;
+
+	use(area);
+	area->version = HANDOVER_VERSION + 1;
+	ck_assert_int_eq(handover_peek_init(area_fd, &init), 0);
+	ck_assert_mem_eq(&init, &area->init, sizeof(init));
+	ck_assert_int_eq(handover_peek_pass_through(area_fd, &pass_through), 0);
+	ck_assert(pass_through);
+}
+END_TEST
+
 static void *slot_of_new_thread(void *unused)
 {
 	(void)unused;
@@ -188,6 +349,11 @@ int main(void)
 	tcase_add_test(c, an_answered_request_keeps_its_handle_until_the_next_read);
 	tcase_add_test(c, a_fresh_connection_inherits_no_request_and_no_handle);
 	tcase_add_test(c, a_number_of_handles_that_cannot_be_right_is_bounded);
+	tcase_add_test(c, an_area_of_our_layout_is_taken_as_it_is);
+	tcase_add_test(c, of_another_version_only_the_frozen_sections_are_kept);
+	tcase_add_test(c, of_another_size_too);
+	tcase_add_test(c, what_is_no_area_is_not_taken);
+	tcase_add_test(c, init_can_be_looked_at_from_outside);
 	tcase_add_test(c, a_slot_belongs_to_one_thread);
 	suite_add_tcase(suite, c);
 	return unit_run(suite);

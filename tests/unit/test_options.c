@@ -51,6 +51,16 @@ static void assert_accepted(const char *words)
 	ck_assert_str_eq(errors, "");
 }
 
+START_TEST(a_self_check_takes_the_command_line_it_would_serve_by)
+{
+	assert_accepted("--self-check -d --enable-cfs --pidfile=/x /mnt");
+	ck_assert_int_eq(options.action, OPTIONS_SELF_CHECK);
+	ck_assert_str_eq(options.dir, "/mnt");
+	assert_refused("--self-check", "directory");
+	assert_refused("--self-check --no-such-option /mnt", "no-such-option");
+}
+END_TEST
+
 START_TEST(a_directory_alone_gives_the_defaults)
 {
 	assert_accepted("/mnt");
@@ -231,6 +241,7 @@ int main(void)
 	TCase *c = tcase_create("options");
 
 	tcase_add_test(c, a_directory_alone_gives_the_defaults);
+	tcase_add_test(c, a_self_check_takes_the_command_line_it_would_serve_by);
 	tcase_add_test(c, flags_set_what_they_name_in_any_order);
 	tcase_add_test(c, the_last_of_two_opposite_flags_wins);
 	tcase_add_test(c, the_pidfile_lies_in_the_runtime_directory_unless_named);

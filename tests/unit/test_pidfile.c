@@ -123,6 +123,23 @@ START_TEST(a_path_that_cannot_be_made_is_an_error)
 }
 END_TEST
 
+START_TEST(who_holds_the_lock_can_be_handed_it)
+{
+	struct pidfile p = PIDFILE_NONE, taken = PIDFILE_NONE;
+	pid_t holder;
+	int other;
+
+	ck_assert_int_eq(pidfile_lock(path, &p, &holder), 0);
+	ck_assert_int_eq(pidfile_take(path, p.fd, &taken), 0);
+	ck_assert_int_eq(taken.fd, p.fd);
+	other = open(path, O_RDWR);
+	ck_assert_int_eq(pidfile_take(path, other, &taken), -EAGAIN);
+	close(other);
+	pidfile_remove(&taken);
+	ck_assert_int_eq(access(path, F_OK), -1);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("pidfile");
@@ -130,6 +147,7 @@ int main(void)
 
 	tcase_add_checked_fixture(c, setup, teardown);
 	tcase_add_test(c, it_names_this_process_and_goes_with_it);
+	tcase_add_test(c, who_holds_the_lock_can_be_handed_it);
 	tcase_add_test(c, a_second_daemon_is_refused_and_told_who_holds_it);
 	tcase_add_test(c, the_file_of_a_later_daemon_is_not_removed);
 	tcase_add_test(c, a_worker_that_closes_its_copy_does_not_unlock);

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Looks at every descriptor before it is believed: a store may hold what another version, another
+ * boot or another service left there.
+ */
+#include "takeover.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include "cleanup.h"
+#include "log.h"
+#include "notify.h"
+
+#define FUSE_DEVICE makedev(10, 229) /* Documentation/admin-guide/devices.txt */
+
+static bool is_device(int fd)
+{
+	struct stat st;
+
+	return fd >= 0 && fstat(fd, &st) == 0 && S_ISCHR(st.st_mode) && st.st_rdev == FUSE_DEVICE;
+}
+
+/* Threads are numbered without a gap. */
+static unsigned count_clones(const struct inherited *in)
+{
+	unsigned n = 0;
+
+	while (n < HANDOVER_SLOTS && is_device(in->clones[n]))
+		n++;
+	for (unsigned i = n; i < HANDOVER_SLOTS; i++)
+		if (in->clones[i] >= 0)
+			return 0;
+	return n;
+}
+
+static void borrow(const struct inherited *in, unsigned n, struct connection *ret)
+{
+	*ret = (struct connection){ .device = in->device, .n = n };
+	memcpy(ret->clones, in->clones, n * sizeof(ret->clones[0]));
+}
+
+static int refuse(struct text *why, const char *reason)
+{
+	text_puts(why, reason);
+	return -EPROTO;
+}
+
+int takeover_check(const struct inherited *in, struct text *why)
+{
+	const unsigned n = count_clones(in);
+	struct handover_init init;
+	struct connection c;
+
+	if (in->memory < 0 || in->device < 0)
+		return refuse(why, "the connection or its memory is missing");
+	if (!is_device(in->device) || n == 0)
+		return refuse(why, "what should be the connection is something else");
+	borrow(in, n, &c);
+	if (connection_is_dead(&c))
+		return refuse(why, "the connection is dead");
+	if (handover_peek_init(in->memory, &init) < 0)
+		return refuse(why, "what should be its memory is something else");
+	return connection_fits(&init, why);
+}
+
+/* Connection and memory are ours then, and no more in `in`. */
+static int take(struct inherited *in, struct connection *ret, int *ret_memory,
+	struct handover **ret_handover, struct text *why)
+{
+	bool fresh = false;
+	int r = takeover_check(in, why);
+
+	if (r < 0)
+		return r;
+	r = handover_take(in->memory, ret_memory, ret_handover, &fresh);
+	if (r < 0) {
+		text_printf(why, "its memory cannot be used: %s", strerror(-r));
+		return r;
+	}
+	if (fresh)
+		log_info("the memory handed over has another layout: counters start anew, and "
+			 "files that are half read give EIO");
+	borrow(in, count_clones(in), ret);
+	ret->dev = (dev_t)(*ret_handover)->dev;
+	in->memory = in->device = -1;
+	memset(in->clones, 0xff, sizeof(in->clones));
+	return 0;
+}
+
+static int attach(const struct inherited *in, const struct connection *c,
+	const struct options *options, struct text *why)
+{
+	int r = connection_attach(c, in->mount, options);
+
+	if (r == -EBADF)
+		text_puts(why, "its mount is missing or of another connection");
+	else if (r < 0)
+		text_printf(
+			why, "its mount cannot be put back at %s: %s", options->dir, strerror(-r));
+	return r;
+}
+
+int takeover(enum inherit_origin origin, struct inherited *in, const struct options *options,
+	struct connection *ret, int *ret_memory, struct handover **ret_handover)
+{
+	const char *whose =
+		origin == INHERIT_BEFORE ? "the version before" : "the service manager's store";
+	struct connection c = CONNECTION_NONE;
+	struct handover *handover = NULL;
+	autoclose int memory = -1;
+	autotext why = { 0 };
+	int r = take(in, &c, &memory, &handover, &why);
+
+	if (r == 0 && origin == INHERIT_MANAGER)
+		r = attach(in, &c, options, &why);
+	inherit_close(in);
+	if (r < 0) {
+		log_error("cannot go on with what comes from %s: %.*s: starting afresh", whose,
+			(int)why.len, why.data);
+		connection_close(&c);
+		handover_free(handover);
+		return r;
+	}
+	log_info("version " LXCFS_VERSION " goes on with the connection from %s", whose);
+	*ret = c;
+	*ret_memory = steal_fd(&memory);
+	*ret_handover = handover;
+	return 0;
+}
+
+void takeover_offer(const struct connection *c, int memory, struct inherited *ret)
+{
+	inherit_none(ret);
+	ret->memory = memory;
+	ret->device = c->device;
+	memcpy(ret->clones, c->clones, c->n * sizeof(c->clones[0]));
+}
+
+void takeover_leave(const struct connection *c, int memory, const char *dir)
+{
+	struct inherited left;
+	int r;
+
+	takeover_offer(c, memory, &left);
+	left.mount = connection_clone_mount(c, dir);
+	if (left.mount < 0)
+		return;
+	/* First of all: what is at DIR afterwards must never be without somebody who answers. */
+	connection_detach(c, dir);
+	r = notify_store(&left);
+	if (r < 0)
+		log_error("cannot leave the connection to the service manager: %s: the next start "
+			  "begins afresh",
+			strerror(-r));
+	close(left.mount);
+}

@@ -1,0 +1,229 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# SIGUSR1 puts the version that lies at the daemon's path into its place, and nobody notices; a file
+# there that cannot take over leaves the running one serving.
+source "$(dirname "$0")/lib.sh"
+plan 71
+
+original=$LXCFS
+mkdir "$WORK/bin"
+LXCFS=$WORK/bin/lxcfs
+upgrades_wanted=$((SLOW > 1 ? 12 : 50))
+
+install_binary() { # as a package manager does it
+	cp "$original" "$WORK/bin/new" && mv "$WORK/bin/new" "$LXCFS"
+}
+
+# install_script LINE...: of a shell, in the binary's place.
+install_script() {
+	printf '%s\n' '#!/bin/bash' "$@" >"$WORK/bin/new"
+	chmod 755 "$WORK/bin/new"
+	mv "$WORK/bin/new" "$LXCFS"
+}
+
+# 0 would be the whole process group.
+kill_worker() {
+	local pid
+
+	pid=$(worker_pid)
+	[ "$pid" = 0 ] || kill -KILL "$pid"
+}
+
+log_lines() { grep -c -e "$1" "$DAEMON_LOG"; }
+log_has() { [ "$(log_lines "$1")" -ge "$2" ]; }
+other_worker() { [ "$(worker_pid)" != 0 ] && [ "$(worker_pid)" != "$1" ]; }
+done_line="goes on with the connection from the version before"
+
+upgrade() {
+	local n
+
+	n=$(log_lines "$done_line")
+	kill -USR1 "$DAEMON_PID"
+	wait_until 30 log_has "$done_line" $((n + 1))
+}
+
+mount_line() { awk -v m="$MNT" '$5 == m' /proc/self/mountinfo; }
+busy() { awk '$1 == "cpu" { print $2 + $3 + $4 }'; }
+shape() { sed 's/[0-9][0-9]*/N/g; s/  */ /g'; }
+
+# memory COMMAND OFFSET [VALUE]: a 32-bit number in the running daemon's hand-over memory.
+memory() {
+	python3 - "$DAEMON_PID" "$@" <<-'END'
+		import os, struct, sys
+		pid, command, offset = sys.argv[1], sys.argv[2], int(sys.argv[3])
+		for name in os.listdir(f"/proc/{pid}/fd"):
+		    path = f"/proc/{pid}/fd/{name}"
+		    if os.readlink(path).startswith("/memfd:lxcfs-handover"):
+		        fd = os.open(path, os.O_RDWR)
+		        if command == "get":
+		            print(struct.unpack("=I", os.pread(fd, 4, offset))[0])
+		        else:
+		            os.pwrite(fd, struct.pack("=I", int(sys.argv[4])), offset)
+		        break
+	END
+}
+version_at=8
+minor_at=$((80 + 264 + 16 + 4))
+
+install_binary
+start_daemon
+new_container c --memory=$((256 * MIB)) --cpus=0
+new_container d --memory=$((128 * MIB)) --cpus=1
+
+# ---- one upgrade
+mkfifo "$WORK/go"
+in_container c "$POKE" half /proc/meminfo <"$WORK/go" >"$WORK/half" &
+half=$!
+exec 8>"$WORK/go"
+wait_until 10 test -s "$WORK/half"
+in_container c "$POKE" burn 1
+stat_1=$(in_container c cat /proc/stat)
+mount_1=$(mount_line)
+device_1=$(in_container c stat -c %d /proc/meminfo)
+pidfile_1=$(stat -c %i "$PIDFILE")
+worker=$(worker_pid)
+started=$(awk '{ print $22 }' "/proc/$DAEMON_PID/stat")
+install_binary
+ok "SIGUSR1: the log tells of the upgrade" upgrade
+is "$(in_container c timeout 10 cat /proc/meminfo | value MemTotal)" 262144 "the next read in a container answers"
+is "$(in_container d timeout 10 cat /proc/meminfo | value MemTotal)" 131072 "in another one too"
+is "$(awk '{ print $22 }' "/proc/$DAEMON_PID/stat")" "$started" "it is the same process"
+is "$(stat -L -c %i "/proc/$DAEMON_PID/exe")" "$(stat -c %i "$LXCFS")" "of the file that lies there now"
+isnt "$(worker_pid)" "$worker" "with another worker"
+is "$(mount_line)" "$mount_1" "the mount is the same"
+is "$(in_container c stat -c %d /proc/meminfo)" "$device_1" "as is the connection behind a container's file"
+is "$(stat -c %i "$PIDFILE") $(cat "$PIDFILE")" "$pidfile_1 $DAEMON_PID" "and the pidfile"
+mkdir "$WORK/mnt2"
+timeout 10 "$original" --runtime-dir="$WORK/run" --pidfile="$PIDFILE" "$WORK/mnt2" >"$WORK/out" 2>&1 </dev/null
+is "$? $(grep -c "pid $DAEMON_PID" "$WORK/out")" "1 1" "which is still locked"
+echo >&8
+exec 8>&-
+wait $half
+is "$(shape <"$WORK/half")" "$(shape </proc/meminfo)" "a file that was half read is read to its end"
+between "$(in_container c cat /proc/stat | busy)" "$(busy <<<"$stat_1")" $((HZ * 600)) "CPU time goes on from where it was"
+is "$(tr '\0' ' ' <"/proc/$DAEMON_PID/cmdline")" "$LXCFS --runtime-dir=$WORK/run --pidfile=$PIDFILE $MNT " "the command line is as before"
+ok "an upgrade of an upgrade" upgrade
+ok "answers" daemon_answers
+
+# ---- what cannot take over
+# refused NAME PATTERN [SECONDS]: one line that matches, nothing else has changed.
+refused() {
+	local n before after
+
+	before=$(worker_pid)
+	n=$(log_lines "no upgrade")
+	kill -USR1 "$DAEMON_PID"
+	wait_until "${3-10}" log_has "no upgrade" $((n + 1))
+	after=$(tail -n 1 "$DAEMON_LOG")
+	matches "$after" "no upgrade, the running version .* goes on: $LXCFS: .*$2.*: install one" "$1: one line says why, and what to do"
+	is "$(worker_pid) $(log_lines "no upgrade")" "$before $((n + 1))" "$1: the same worker serves"
+	is "$(in_container c timeout 10 cat /proc/meminfo | value MemTotal)" 262144 "$1: and answers"
+}
+mv "$LXCFS" "$WORK/bin/away"
+refused "no file" "No such file"
+cp "$original" "$LXCFS" && chmod 644 "$LXCFS"
+refused "a file that may not be executed" "Permission denied"
+install_binary && truncate -s 30000 "$LXCFS"
+refused "half a file" "."
+cp /bin/true "$WORK/bin/new" && mv "$WORK/bin/new" "$LXCFS"
+refused "another program" "another program"
+install_script "exec $original --no-such-option \"\$@\""
+refused "a version that does not know an option" "no-such-option.*not known"
+install_script 'sleep 1000'
+refused "one that hangs" "does not come to an end" 30
+# its child was ended with it
+install_script 'while :; do echo nonsense; done'
+refused "one that says no end of things" "does not come to an end" 30
+install_script "kill -SEGV \$\$"
+refused "one that crashes" "does not run"
+install_binary
+minor=$(memory get $minor_at)
+memory set $minor_at 99
+refused "a version older than what was agreed upon with the kernel" "FUSE 7.99 was agreed upon"
+memory set $minor_at "$minor"
+is "$(ps -o args= --ppid "$DAEMON_PID" | wc -l)" 1 "no check is left behind"
+ok "the next one that fits is taken" upgrade
+
+# ---- execve(2) fails though the check was passed
+cp /bin/bash "$WORK/bin/interpreter"
+printf '%s\n' "#!$WORK/bin/interpreter" "rm $WORK/bin/interpreter" "exec $original \"\$@\"" >"$WORK/bin/new"
+chmod 755 "$WORK/bin/new" && mv "$WORK/bin/new" "$LXCFS"
+worker=$(worker_pid)
+n=$(log_lines "no upgrade")
+kill -USR1 "$DAEMON_PID"
+ok "a file that passes and then cannot be executed: a line says so" wait_until 30 log_has "no upgrade.*No such file" 1
+ok "another worker of the old version serves" wait_until 10 other_worker "$worker"
+ok "and answers" daemon_answers
+install_binary
+ok "the next upgrade works" upgrade
+
+# ---- the installed file, while it runs
+cat "$original" 2>/dev/null >"$LXCFS"
+kill_worker
+ok "overwritten: another worker starts" wait_until 10 daemon_answers
+mv "$LXCFS" "$WORK/bin/renamed"
+kill_worker
+ok "renamed: another worker starts" wait_until 10 daemon_answers
+rm "$WORK/bin/renamed"
+kill_worker
+ok "deleted: another worker starts" wait_until 10 daemon_answers
+install_binary
+ok "put back: an upgrade works" upgrade
+
+# ---- memory of a layout that is not known
+exec 7<"$MNT/proc/meminfo"
+memory set $version_at 99
+ok "another layout of the memory: an upgrade works" upgrade
+ok "it answers" daemon_answers
+is "$(memory get $version_at)" 1 "the layout is ours from now on"
+is "$(grep -c MemTotal <&7)" 1 "a file that was open before can be read"
+exec 7<&-
+is "$(log_lines 'another layout: counters start anew')" 1 "a line tells of it"
+
+# ---- signals that come together
+kill -USR1 "$DAEMON_PID"
+kill_worker
+kill -USR1 "$DAEMON_PID"
+kill -USR2 "$DAEMON_PID"
+kill -USR2 "$DAEMON_PID"
+sleep 1
+ok "SIGUSR1 twice, SIGUSR2 and a dead worker: it serves" wait_until 10 daemon_answers
+
+# ---- many, under readers
+seconds=$((upgrades_wanted * (SLOW > 1 ? 4 : 1)))
+start_readers $seconds "c MemTotal: meminfo" "d MemTotal: meminfo" "c cpu stat" "d processor cpuinfo"
+for file in stat uptime; do
+	in_container c "$POKE" sample 0.05 $((seconds * 10)) "/proc/$file" >"$WORK/samples.$file" &
+	readers+=($!)
+done
+upgrades=0
+end=$((SECONDS + seconds - 2))
+while [ $SECONDS -lt $end ] && [ $upgrades -lt $upgrades_wanted ]; do
+	upgrade && upgrades=$((upgrades + 1))
+done
+wait "${readers[@]}"
+between $upgrades $((upgrades_wanted / 3)) $upgrades_wanted "many upgrades under readers"
+diag "$upgrades upgrades; reads, errors, broken, longest stall in ms: $(cat "$WORK"/loop.? | xargs)"
+is "$(cat "$WORK"/loop.? | wc -l)" 4 "every reader came to its end"
+is "$(awk '{ n += $2 } END { print n }' "$WORK"/loop.?)" 0 "not one read failed"
+is "$(cat "$WORK"/loop.?.errors | head -n 3)" "" "nor complained"
+is "$(awk '{ n += $3 } END { print n }' "$WORK"/loop.?)" 0 "nor was one short or empty"
+between "$(awk '$4 > n { n = $4 } END { print n }' "$WORK"/loop.?)" 0 $((5000 * SLOW)) "nobody waited long"
+between "$(grep -c '^==' "$WORK/samples.stat")" 20 100000 "counters were looked at meanwhile"
+is "$(awk '$1 ~ /^cpu/ { for (i = 2; i <= 5; i++) { if ($i + 0 < last[$1, i] + 0) n++; last[$1, i] = $i } } END { print n + 0 }' \
+	"$WORK/samples.stat")" 0 "no CPU time went backwards"
+is "$(awk '!/^==/ { if ($1 < up || $2 < idle) n++; up = $1; idle = $2 } END { print n + 0 }' "$WORK/samples.uptime")" 0 \
+	"nor did uptime"
+
+# ---- the end
+pid=$DAEMON_PID
+kill -USR1 "$pid"
+kill -TERM "$pid"
+wait_until 10 gone "$pid"
+wait "$pid"
+is $? 0 "SIGTERM in the middle of an upgrade: exit 0"
+DAEMON_PID=
+ok "no mount is left" bash -c '! grep -q "$1" /proc/self/mountinfo' - "$MNT"
+ok "no pidfile" test ! -e "$PIDFILE"
+is "$(ps -eo args= | grep -c "^$LXCFS ")" 0 "and no process"
