@@ -30,10 +30,12 @@ struct oci_state {
 	char *bundle;     /* NULL: not told */
 	char *root;       /* crun alone tells it; NULL */
 	const char *tree; /* below DIR: "", "quota" or "cpuset"; NULL: bind nothing */
+	bool nested;      /* org.lxcfs.nested is "yes": runtimes inside get DIR itself */
 	bool unknown;     /* org.lxcfs.view says something that is not known: as if it said "all" */
 };
 
 #define OCI_VIEW "org.lxcfs.view"
+#define OCI_NESTED "org.lxcfs.nested"
 
 /* From the JSON that a runtime writes to a hook's standard input. 0, -EINVAL or -ENOMEM. */
 int oci_state_parse(struct slice json, struct oci_state *ret);
@@ -52,3 +54,7 @@ int oci_config_add_hook(struct slice json, const char *program, const char *dir,
  * something is mounted already, is left out; the container's links are never followed. Problems
  * are told on standard error, one a line. */
 void oci_bind_all(int rootfs, const char *dir, const char *tree);
+
+/* Binds DIR itself on the directory of that name in the container, if it has one on which nothing
+ * is mounted. As above otherwise. */
+void oci_bind_dir(int rootfs, const char *dir);

@@ -111,23 +111,10 @@ static bool same_kind(int a, int b)
 		(S_ISDIR(x.st_mode) || (S_ISREG(x.st_mode) && S_ISREG(y.st_mode)));
 }
 
-/* 0 also where there is nothing to bind, or nothing to bind it over. */
-static int bind_one(const struct target *to, int from, const struct view *v)
+static int bind_at(int from, const char *path, int target)
 {
-	const char *below = strchr(v->path, '/') + 1;
-	int top = strncmp(v->path, "proc/", 5) == 0 ? to->proc : to->sys;
-	autoclose int target = -1, tree = -1;
+	autoclose int tree = clone_mount(from, path);
 
-	if (top < 0)
-		return 0;
-	/* Across no mount: who mounted something there, a user with -v or the runtime to mask it,
-	 * meant that. */
-	target = open_below(top, below, RESOLVE_NO_XDEV);
-	if (target == -ENOENT || target == -EXDEV)
-		return 0;
-	if (target < 0)
-		return target;
-	tree = clone_mount(from, v->path);
 	if (tree == -ENOENT)
 		return 0;
 	if (tree < 0)
@@ -137,6 +124,23 @@ static int bind_one(const struct target *to, int from, const struct view *v)
 	if (move_mount(tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
 		return -errno;
 	return 0;
+}
+
+/* 0 also where there is nothing to bind, or nothing to bind it over. */
+static int bind_one(const struct target *to, int from, const struct view *v)
+{
+	const char *below = strchr(v->path, '/') + 1;
+	int top = strncmp(v->path, "proc/", 5) == 0 ? to->proc : to->sys;
+	autoclose int target = -1;
+
+	if (top < 0)
+		return 0;
+	/* Across no mount: who mounted something there, a user with -v or the runtime to mask it,
+	 * meant that. */
+	target = open_below(top, below, RESOLVE_NO_XDEV);
+	if (target == -ENOENT || target == -EXDEV)
+		return 0;
+	return target < 0 ? target : bind_at(from, v->path, target);
 }
 
 /* DIR/tree, when we are mounted there. */
@@ -182,4 +186,30 @@ void oci_bind_all(int rootfs, const char *dir, const char *tree)
 				"kernel's\n",
 				v->path, strerror(-r));
 	}
+}
+
+/* Where the directory is a mount already, or cannot be asked, it is somebody else's. */
+static bool is_mount(int fd)
+{
+	struct statx st;
+
+	return statx(fd, "", AT_EMPTY_PATH, STATX_TYPE, &st) < 0 ||
+		!(st.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT) ||
+		st.stx_attributes & STATX_ATTR_MOUNT_ROOT;
+}
+
+void oci_bind_dir(int rootfs, const char *dir)
+{
+	autoclose int target = open_below(rootfs, dir + strspn(dir, "/"), 0);
+	int r = target;
+
+	if (target == -ENOENT || (target >= 0 && is_mount(target)))
+		return;
+	if (target >= 0)
+		r = is_shared(target) ? -EPERM : bind_at(AT_FDCWD, dir, target);
+	if (r < 0)
+		fprintf(stderr,
+			"lxcfs: cannot bind %s in the container: %s: containers inside it see the "
+			"machine\n",
+			dir, strerror(-r));
 }

@@ -86,11 +86,32 @@ static bool is_own_root(int fd)
 			a.stx_dev_minor == b.stx_dev_minor && a.stx_mnt_id == b.stx_mnt_id);
 }
 
+static void bind_into(const struct oci_state *s, const char *dir)
+{
+	autoclose int rootfs = open_rootfs(s);
+
+	if (rootfs < 0) {
+		fprintf(stderr,
+			"lxcfs: cannot find the container's root: %s: its files stay the "
+			"kernel's\n",
+			strerror(-rootfs));
+		return;
+	}
+	if (is_own_root(rootfs)) {
+		fputs("lxcfs: the container's root is the machine's: call --oci-hook in the "
+		      "createContainer stage\n",
+			stderr);
+		return;
+	}
+	oci_bind_all(rootfs, dir, s->tree);
+	if (s->nested)
+		oci_bind_dir(rootfs, dir);
+}
+
 static void hook(const char *dir)
 {
 	struct oci_state s = { 0 };
 	autotext input = { 0 };
-	autoclose int rootfs = -1;
 	int r = read_input(&input);
 
 	if (r == 0)
@@ -106,20 +127,8 @@ static void hook(const char *dir)
 		fprintf(stderr,
 			"lxcfs: " OCI_VIEW
 			" is none of all, quota, cpuset and off: taken as all\n");
-	if (s.tree) {
-		rootfs = open_rootfs(&s);
-		if (rootfs < 0)
-			fprintf(stderr,
-				"lxcfs: cannot find the container's root: %s: its files stay the "
-				"kernel's\n",
-				strerror(-rootfs));
-		else if (is_own_root(rootfs))
-			fprintf(stderr,
-				"lxcfs: the container's root is the machine's: call --oci-hook in "
-				"the createContainer stage\n");
-		else
-			oci_bind_all(rootfs, dir, s.tree);
-	}
+	if (s.tree)
+		bind_into(&s, dir);
 	oci_state_free(&s);
 }
 

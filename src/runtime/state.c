@@ -84,12 +84,15 @@ int oci_state_parse(struct slice text, struct oci_state *ret)
 {
 	struct oci_state s = { 0 };
 	json *j = parse_object(text), *annotations = NULL;
+	const char *nested;
 	int r;
 
 	if (!j)
 		return -EINVAL;
 	json_object_object_get_ex(j, "annotations", &annotations);
 	choose_tree(string_member(annotations, OCI_VIEW), &s);
+	nested = string_member(annotations, OCI_NESTED);
+	s.nested = nested && strcmp(nested, "yes") == 0;
 	r = copy_member(j, "bundle", &s.bundle);
 	if (r == 0)
 		r = copy_member(j, "root", &s.root);

@@ -5,7 +5,7 @@
 # becomes /. It binds what is there, follows none of the image's links, leaves alone what somebody
 # mounted, and never fails. And the CDI spec, which lists what is served.
 source "$(dirname "$0")/lib.sh"
-plan 46
+plan 52
 
 start_daemon
 bundle=$WORK/bundle
@@ -63,6 +63,19 @@ is "$(state | as_runtime 'umount "$root/sys"' | grep -c /sys/)" 0 "no sysfs: not
 is "$(state | as_runtime 'mount --make-shared "$root/proc"' | grep -c ' /proc/')" 0 \
 	"what is shared with other mount namespaces is not bound over"
 matches "$(cat "$WORK/said")" 'shared' "and that is told"
+
+# ---- containers in containers
+nested() { printf '{"root":"%s","annotations":{"org.lxcfs.nested":"yes"}}' "$root"; }
+is "$(nested | as_runtime : | count)" "$n" "org.lxcfs.nested: not without such a directory"
+mkdir -p "$root$MNT"
+is "$(nested | as_runtime : | grep -x "$MNT /")" "$MNT /" "with one: it gets the mount itself"
+is "$(state | as_runtime : | count)" "$n" "which nobody gets unasked"
+is "$(nested | as_runtime 'mount -t tmpfs none "$root$MNT"' | count)" "$n" "a directory with a mount on it is left alone"
+rmdir "$root$MNT"
+ln -s /etc "$root$MNT"
+is "$(nested | as_runtime : | count) $(cat "$WORK/status")" "$n 0" "a link is not followed"
+matches "$(cat "$WORK/said")" "cannot bind $MNT" "and that is told"
+rm "$root$MNT"
 
 # ---- what somebody mounted stays
 got=$(state | as_runtime 'mount --bind /dev/null "$root/proc/meminfo"')
