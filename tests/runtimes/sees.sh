@@ -137,6 +137,8 @@ public_program() {
 
 # A root directory without an image: empty but for what a busybox has.
 busybox_root() { # DIRECTORY
+	local name
+
 	mkdir -p "$1"/{bin,proc,sys,dev,tmp,etc,root,run,var}
 	cp "$(command -v busybox)" "$1/bin/busybox"
 	"$1/bin/busybox" --install -s "$1/bin" 2>/dev/null
