@@ -16,6 +16,7 @@ end_runtime() {
 	for name in ${started[@]+"${started[@]}"}; do
 		lxc-stop -P "$LXC" -n "$name" -k >/dev/null 2>&1
 	done
+	remove_pivot
 }
 
 limits() { # CGROUP MEMORY
@@ -57,6 +58,7 @@ fill_in() {
 	chmod 755 "$WORK/installed/$1"
 }
 
+note_pivot
 start_daemon
 public_program
 all="$RT_PROC $RT_PRESSURE"

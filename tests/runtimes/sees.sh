@@ -149,6 +149,18 @@ busybox_root() { # DIRECTORY
 	echo 'root:x:0:' >"$1/etc/group"
 }
 
+# LXC leaves a cgroup of its own behind, by which it gets out of a container's that ends.
+note_pivot() { PIVOT=$(ls -d "${CG_ROOTS[0]}/lxc.pivot" 2>/dev/null); }
+
+remove_pivot() {
+	local root
+
+	[ -z "$PIVOT" ] || return
+	for root in "${CG_ROOTS[@]}"; do
+		rmdir "$root/lxc.pivot" 2>/dev/null
+	done
+}
+
 end_runtime() { :; } # for a test to define: ends what it started
 
 # What runtimes leave mounted would keep $WORK.
