@@ -3,8 +3,9 @@
 
 function __lxcfs_options
     set -l program (commandline -opc)[1]
-    # "  -p, --pidfile=FILE   says": the long name, and what it says
-    $program --help 2>/dev/null | string replace -rf '^ *(?:-., |  )?(--[a-z-]+=?)[A-Z]* +(.*)$' '$1\t$2'
+    # "  -p, --pidfile=FILE   says": the long name, and what it says; those below are told there
+    $program --help 2>/dev/null | string replace -rf '^ *(?:-., |  )?(--[a-z-]+=?)[A-Z]* +(.*)$' '$1\t$2' |
+        string match -rv '^--(inspect|pidfile)='
 end
 
 complete -c lxcfs -f -a '(__fish_complete_directories)'
