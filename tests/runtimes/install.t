@@ -30,6 +30,12 @@ is "$(cd "$inst" && find . -type f | sort)" "$(sed "s,^,.$prefix/," <<-END | sor
 	share/doc/lxcfs/README.md
 	share/doc/lxcfs/docker/compose.yaml
 	share/doc/lxcfs/docker/daemon.json
+	share/doc/lxcfs/kubernetes/Containerfile
+	share/doc/lxcfs/kubernetes/containerd.toml
+	share/doc/lxcfs/kubernetes/daemonset.yaml
+	share/doc/lxcfs/kubernetes/lxcfs-node
+	share/doc/lxcfs/kubernetes/policy.yaml
+	share/doc/lxcfs/kubernetes/runtimeclass.yaml
 	share/fish/vendor_completions.d/lxcfs.fish
 	share/lxc/config/common.conf.d/00-lxcfs.conf
 	share/lxcfs/lxc.mount.hook
