@@ -3,7 +3,7 @@
 #
 # containerd by its own ctr, with the README's line: the runtime that adds the hook.
 source "$(dirname "$0")/sees.sh"
-plan 4
+plan 5
 
 CONTAINERD=
 
@@ -59,6 +59,7 @@ container web
 set_limit web cpus 0
 sees_itself "containerd" "$RT_PROC $RT_PRESSURE" ctr tasks exec --exec-id "n$RANDOM" web
 all_go_on_reading
+all_are_healed
 stop_daemon
 container without
 is "$(ctr tasks exec --exec-id other without cat /proc/meminfo | value MemTotal)" "$HOST_MEM_KB" "no daemon: the container starts"

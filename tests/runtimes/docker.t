@@ -4,7 +4,7 @@
 # Docker, in each way that the README tells: the runtime of daemon.json, -v, Compose's list; run, exec
 # and update, where a changed limit shows at once.
 source "$(dirname "$0")/sees.sh"
-plan 11
+plan 12
 
 HOST=unix://$WORK/docker.sock
 DOCKERD=
@@ -67,6 +67,7 @@ is "$(docker exec word cat /proc/meminfo | value MemTotal)" $RT_KB "and the old 
 docker restart -t 0 word >/dev/null 2>&1
 is "$(docker exec word cat /proc/meminfo | value MemTotal)" $RT_KB "a container that is restarted sees itself again"
 all_go_on_reading
+all_are_healed
 stop_daemon
 started+=(without)
 is "$(docker run --name without --network=none --runtime lxcfs -m 256m bb cat /proc/meminfo 2>&1 | value MemTotal)" \

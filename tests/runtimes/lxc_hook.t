@@ -5,7 +5,7 @@
 # what a container inside one sees, and that a container starts whatever is missing. The snippet and
 # hook of Debian's own lxcfs package work with our files as well.
 source "$(dirname "$0")/sees.sh"
-plan 18
+plan 19
 
 LXC=$WORK/lxc
 started=()
@@ -123,6 +123,7 @@ $idmap"
 is "$(attach t cat /proc/meminfo | value MemTotal)" $RT_KB "unprivileged too"
 
 all_go_on_reading
+all_are_healed
 stop_daemon
 new_lxc w "$ours"
 is "$(attach w cat /proc/meminfo | value MemTotal)" "$HOST_MEM_KB" "no daemon: the container starts"

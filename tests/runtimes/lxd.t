@@ -4,7 +4,7 @@
 # LXD, for which nothing is configured: its containers, privileged and not, read LXC's snippet as it
 # is installed. Limits that change while they run show at once.
 source "$(dirname "$0")/sees.sh"
-plan 10
+plan 11
 
 LXD=
 export LXD_DIR=$WORK/lxd HOME=$WORK/home
@@ -76,6 +76,7 @@ lxc config unset u limits.cpu.allowance
 lxc config set u limits.cpu=0-0
 
 all_go_on_reading
+all_are_healed --enable-cfs
 stop_daemon
 lxc restart --force u </dev/null >/dev/null 2>&1
 is "$(lxc exec u cat /proc/meminfo | value MemTotal)" "$HOST_MEM_KB" "no daemon: the container starts"

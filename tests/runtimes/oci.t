@@ -4,7 +4,7 @@
 # runc and crun with a bundle of their own: by mounts in config.json, by the createContainer hook, in
 # namespaces for users and cgroups; and what the hook leaves alone.
 source "$(dirname "$0")/sees.sh"
-plan 17
+plan 18
 
 started=() # "runtime id"
 
@@ -83,3 +83,4 @@ container crun ch "crun, hook" "$all" "$hook"
 container crun cc "crun, hook, cgroup namespace" "$all" "$hook | $cgroupns"
 container crun cu "crun, hook, user namespace" "$all" "$hook | $userns"
 all_go_on_reading
+all_are_healed

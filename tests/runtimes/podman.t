@@ -4,7 +4,7 @@
 # podman, in each way that the README tells: a directory of hooks, CDI devices, -v; with the host's
 # pid namespace, and two containers of different limits in one pid namespace.
 source "$(dirname "$0")/sees.sh"
-plan 22
+plan 23
 
 PODMAN=(podman --root "$WORK/storage" --runroot "$WORK/runroot" --tmpdir "$WORK/tmp" --cgroup-manager=cgroupfs
 	--storage-driver=vfs --events-backend=none)
@@ -85,6 +85,7 @@ start_container runc off $LIMITS $(readme_options 'podman run.*view=off')
 is "$(first_line off | awk '{ print $2 }')" "$HOST_MEM_KB" "podman, hook, off: it sees the machine"
 
 all_go_on_reading
+all_are_healed
 stop_daemon
 start_container runc without $LIMITS
 is "$(first_line without | awk '{ print $2 }')" "$HOST_MEM_KB" "podman, hook, no daemon: the container starts"

@@ -67,6 +67,7 @@ what_differs() {
 
 RT_NAMES=()
 declare -A RT_ENTER=() # name -> the command that runs another in it, as words
+declare -A RT_SAW=()   # name -> the MemTotal that it must see
 
 # sees_itself NAME WANTED-PROC-NAMES COMMAND...: an assertion. Every file is what such a container
 # must see. Notes it for all_go_on_reading.
@@ -76,6 +77,7 @@ sees_itself() {
 	shift 2
 	RT_NAMES+=("$name")
 	RT_ENTER[$name]=$*
+	RT_SAW[$name]=${KB:-$RT_KB}
 	text=$(read_all "$@")
 	# shellcheck disable=SC2086 # a list of names
 	is "$(what_differs "$text" "${KB:-$RT_KB}" $files)" "" "$name: it sees itself in every file" || diag "$(head -c 3000 <<<"$text")"
@@ -110,6 +112,23 @@ all_go_on_reading() {
 	done
 	wait_until 10 daemon_answers
 	isnt "$(worker_pid)" "$before" "it was killed"
+}
+
+reads_again() { # NAME
+	# shellcheck disable=SC2086 # words
+	[ "$(${RT_ENTER[$1]} cat /proc/meminfo 2>/dev/null | value MemTotal)" = "${RT_SAW[$1]}" ]
+}
+
+# An assertion: a daemon that is stopped and started anew serves every container again.
+all_are_healed() {
+	local name not=
+
+	stop_daemon
+	start_daemon "$@"
+	for name in "${RT_NAMES[@]}"; do
+		wait_until 10 reads_again "$name" || not="$not, $name"
+	done
+	is "$not" "" "stopped and started, it serves every container again"
 }
 
 # ---- what the README says
