@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The time, in nanoseconds. Only fs/, daemon/ and container/ look at a clock; views are told.
+ * The time, in nanoseconds. Only fs/, daemon/, container/ and runtime/ look at a clock;
+ * views are told.
  */
 #pragma once
 

@@ -15,13 +15,17 @@ enum options_action {
 	OPTIONS_VERSION,
 	OPTIONS_LIST_FILES,
 	OPTIONS_INSPECT,
+	OPTIONS_CDI,
+	OPTIONS_OCI_HOOK,
+	OPTIONS_OCI_ADD_HOOK,
 };
 
 struct options {
 	enum options_action action;
 	pid_t inspect;           /* with OPTIONS_INSPECT: which process */
 	bool json;               /* then: for machines */
-	const char *dir;         /* where to mount, as given */
+	const char *bundle;      /* with OPTIONS_OCI_ADD_HOOK: the directory of config.json */
+	const char *dir;         /* where to mount, as given; for runtimes: where it is mounted */
 	const char *pidfile;     /* never NULL after options_parse() */
 	const char *runtime_dir; /* never NULL after options_parse() */
 	bool debug;

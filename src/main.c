@@ -6,6 +6,7 @@
 
 #include "inspect.h"
 #include "options.h"
+#include "runtime.h"
 #include "supervisor.h"
 #include "view.h"
 
@@ -27,8 +28,9 @@ int main(int argc, char **argv)
 	static struct options options;
 	int r = options_parse(argc, argv, &options, stderr);
 
+	/* A hook that fails is a container that does not start. */
 	if (r != 0)
-		return r;
+		return options.action == OPTIONS_OCI_HOOK ? 0 : r;
 	switch (options.action) {
 	case OPTIONS_HELP:
 		options_usage(stdout);
@@ -42,6 +44,12 @@ int main(int argc, char **argv)
 		return inspect_run(&options);
 	case OPTIONS_SELF_CHECK:
 		return supervisor_self_check();
+	case OPTIONS_CDI:
+		return runtime_cdi(&options);
+	case OPTIONS_OCI_HOOK:
+		return runtime_oci_hook(&options);
+	case OPTIONS_OCI_ADD_HOOK:
+		return runtime_oci_add_hook(&options);
 	case OPTIONS_SERVE:
 		break;
 	}

@@ -15,12 +15,14 @@
 #include "parse.h"
 
 #define DEFAULT_RUNTIME_DIR "/run"
+#define DEFAULT_DIR "/var/lib/lxcfs"
 
 enum row_kind {
 	ROW_ACTION,    /* sets `action` to `value` */
 	ROW_FLAG,      /* sets the bool at `offset` to `value` */
 	ROW_STRING,    /* sets the string at `offset` */
 	ROW_PID,       /* sets `action` to `value`, and `inspect` */
+	ROW_BUNDLE,    /* sets `action` to `value`, and `bundle` */
 	ROW_FUSE,      /* words for mount(2) or for nobody */
 	ROW_ACCEPTED,  /* what it asks for is so anyway */
 	ROW_WITHDRAWN, /* what it asked for is no more: one log line */
@@ -75,6 +77,11 @@ static const struct row rows[] = {
 	{ 0, "inspect", "PID", ROW_PID, OPTIONS_INSPECT, 0,
 		"tell what that process is shown, and why, and exit" },
 	FLAG(0, "json", json, true, "with --inspect: as JSON"),
+	ACTION(0, "cdi", OPTIONS_CDI, "print the CDI spec of the files in DIR, and exit"),
+	ACTION(0, "oci-hook", OPTIONS_OCI_HOOK,
+		"bind the files of DIR as an OCI createContainer hook"),
+	{ 0, "oci-add-hook", "BUNDLE", ROW_BUNDLE, OPTIONS_OCI_ADD_HOOK, 0,
+		"add that hook to BUNDLE/config.json, and exit" },
 	ACTION('v', "version", OPTIONS_VERSION, "print the version and exit"),
 	ACTION(0, "self-check", OPTIONS_SELF_CHECK, NULL),
 	ACCEPTED('s', NULL, ROW_ACCEPTED, NULL),
@@ -233,6 +240,17 @@ static int take_pid(const struct row *row, const char *argument, pid_t *ret, FIL
 	return 0;
 }
 
+static int take_string(const struct row *row, const char *argument, const char **ret, FILE *errors)
+{
+	if (!*argument) {
+		fprintf(errors, "lxcfs: --%s needs a %s: give one, or leave it out\n", row->name,
+			row->argument);
+		return 2;
+	}
+	*ret = argument;
+	return 0;
+}
+
 static int take(const struct row *row, const char *argument, struct options *o, FILE *errors)
 {
 	switch (row->kind) {
@@ -243,13 +261,10 @@ static int take(const struct row *row, const char *argument, struct options *o, 
 		*(bool *)((char *)o + row->offset) = row->value;
 		return 0;
 	case ROW_STRING:
-		if (!*argument) {
-			fprintf(errors, "lxcfs: --%s needs a %s: give one, or leave it out\n",
-				row->name, row->argument);
-			return 2;
-		}
-		*(const char **)((char *)o + row->offset) = argument;
-		return 0;
+		return take_string(row, argument, (const char **)((char *)o + row->offset), errors);
+	case ROW_BUNDLE:
+		o->action = (enum options_action)row->value;
+		return take_string(row, argument, &o->bundle, errors);
 	case ROW_PID:
 		o->action = (enum options_action)row->value;
 		return take_pid(row, argument, &o->inspect, errors);
@@ -356,8 +371,16 @@ static int check_inspect(int argc, char **argv, const struct options *o, FILE *e
 
 static int take_dir(int argc, char **argv, struct options *o, FILE *errors)
 {
-	if (o->action != OPTIONS_SERVE && o->action != OPTIONS_SELF_CHECK)
+	/* What is for runtimes knows where everybody mounts. */
+	bool optional = o->action == OPTIONS_CDI || o->action == OPTIONS_OCI_HOOK ||
+		o->action == OPTIONS_OCI_ADD_HOOK;
+
+	if (o->action != OPTIONS_SERVE && o->action != OPTIONS_SELF_CHECK && !optional)
 		return 0;
+	if (optind >= argc && optional) {
+		o->dir = DEFAULT_DIR;
+		return 0;
+	}
 	if (optind >= argc || !*argv[optind]) {
 		fputs("lxcfs: no directory to mount on: say lxcfs [options] DIR, "
 		      "as in lxcfs /var/lib/lxcfs\n",

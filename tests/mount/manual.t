@@ -78,6 +78,6 @@ ln -s "$BUILD/src" "$WORK/build/src"
 mkdir "$WORK/build/meson-logs"
 (cd "$WORK/build" && meson install --no-rebuild --quiet --destdir "$WORK/inst") >"$WORK/out" 2>&1
 is "$? $(cat "$WORK/out")" "0 " "meson install with a DESTDIR"
-binary=$(find "$WORK/inst" -type f -name lxcfs)
+binary=$(find "$WORK/inst" -type f -path '*/bin/lxcfs')
 is "$("$binary" --version 2>&1)" "$("$LXCFS" --version)" "installs the program"
 ok "the manual page" cmp "$page" "$(find "$WORK/inst" -type f -path '*/man/man8/lxcfs.8')"

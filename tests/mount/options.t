@@ -3,7 +3,7 @@
 #
 # The command line: what is accepted, and what is refused with one line that says why.
 source "$(dirname "$0")/lib.sh"
-plan 73
+plan 76
 
 mkdir -p "$MNT" "$WORK/run"
 
@@ -31,7 +31,7 @@ done
 missing=
 for option in --debug --foreground --help --enable-loadavg --disable-loadavg --pidfile --disable-swap --version \
 	--enable-cfs --disable-cfs --enable-pidfd --enable-psi-poll --disable-zswap --disable-uptime --runtime-dir \
-	--list-files --inspect --json; do
+	--list-files --inspect --json --cdi --oci-hook --oci-add-hook; do
 	grep -q -e "$option" "$WORK/help" || missing="$missing $option"
 done
 is "$missing" "" "--help names every option"
@@ -50,6 +50,7 @@ refused 2 'no-such-word' "an unknown word of -o" "$LXCFS" -o no-such-word "$MNT"
 refused 2 . "no directory" "$LXCFS"
 refused 2 . "two directories" "$LXCFS" "$MNT" "$WORK"
 refused 2 'pidfile' "an option without its value" "$LXCFS" "$MNT" --pidfile
+refused 2 'starts with /' "--cdi for a path that is none for others" "$LXCFS" --cdi mnt
 refused 2 'json' "--json without --inspect" "$LXCFS" --json "$MNT"
 refused 2 "'self'" "--inspect of no number" "$LXCFS" --inspect self
 refused 2 'no-such-word' "an unknown word of -o behind ones that are known" \

@@ -164,6 +164,22 @@ START_TEST(help_version_and_list_need_no_directory)
 }
 END_TEST
 
+START_TEST(what_runtimes_call_knows_where_everybody_mounts)
+{
+	assert_accepted("--cdi");
+	ck_assert_int_eq(options.action, OPTIONS_CDI);
+	ck_assert_str_eq(options.dir, "/var/lib/lxcfs");
+	assert_accepted("--oci-hook /mnt");
+	ck_assert_int_eq(options.action, OPTIONS_OCI_HOOK);
+	ck_assert_str_eq(options.dir, "/mnt");
+	assert_accepted("--oci-add-hook=/bundle /mnt");
+	ck_assert_int_eq(options.action, OPTIONS_OCI_ADD_HOOK);
+	ck_assert_str_eq(options.bundle, "/bundle");
+	assert_refused("--oci-add-hook= /mnt", "--oci-add-hook");
+	assert_refused("--cdi /mnt /other", "/other");
+}
+END_TEST
+
 START_TEST(wrong_options_are_named)
 {
 	assert_refused("--bogus /mnt", "--bogus");
@@ -249,6 +265,7 @@ int main(void)
 	tcase_add_test(c, what_has_no_effect_any_more_is_told_once_each);
 	tcase_add_test(c, inspect_takes_one_process_and_perhaps_json);
 	tcase_add_test(c, help_version_and_list_need_no_directory);
+	tcase_add_test(c, what_runtimes_call_knows_where_everybody_mounts);
 	tcase_add_test(c, wrong_options_are_named);
 	tcase_add_test(c, mount_words_go_where_they_belong);
 	tcase_add_test(c, security_contexts_keep_their_commas_and_order);

@@ -1,0 +1,129 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# LXC containers, privileged and not, with the snippet and the hooks that are installed: what they see,
+# what a container inside one sees, and that a container starts whatever is missing. The snippet and
+# hook of Debian's own lxcfs package work with our files as well.
+source "$(dirname "$0")/sees.sh"
+plan 19
+
+LXC=$WORK/lxc
+started=()
+
+end_runtime() {
+	local name
+
+	for name in ${started[@]+"${started[@]}"}; do
+		lxc-stop -P "$LXC" -n "$name" -k >/dev/null 2>&1
+	done
+	remove_pivot
+}
+
+limits() { # CGROUP MEMORY
+	if is_v2; then
+		printf 'lxc.cgroup2.memory.max = %s\nlxc.cgroup2.cpuset.cpus = 0\n' "$2"
+	else
+		printf 'lxc.cgroup.memory.limit_in_bytes = %s\nlxc.cgroup.cpuset.cpus = 0\n' "$2"
+	fi
+	printf 'lxc.cgroup.dir = %s\n' "$CG_PARENT/$1"
+}
+
+# new_lxc NAME [CONFIGURATION [ROOTFS-DIRECTORY...]]
+new_lxc() {
+	local name=$1 more=${2-}
+
+	shift 2
+	mkdir -p "$LXC/$name/rootfs"
+	[ -L "$LXC/$name/rootfs/bin" ] || busybox_root "$LXC/$name/rootfs"
+	(cd "$LXC/$name/rootfs" && mkdir -p . "$@" && chown -R "${OWNER:-0:0}" .)
+	{
+		printf 'lxc.uts.name = c\nlxc.rootfs.path = dir:%s/rootfs\nlxc.net.0.type = empty\n' "$LXC/$name"
+		printf 'lxc.mount.auto = proc:mixed sys:mixed\nlxc.init.cmd = /bin/sleep 600\n%s\n' "$more"
+		limits "$name" $RT_BYTES
+	} >"$LXC/$name/config"
+	started+=("$name")
+	lxc-start -P "$LXC" -n "$name" -o "$WORK/$name.log" -l WARN || diag "lxc-start: $(cat "$WORK/$name.log")"
+}
+
+attach() { # NAME COMMAND...
+	local name=$1
+
+	shift
+	lxc-attach -P "$LXC" -n "$name" --clear-env -v PATH=/bin -- "$@"
+}
+
+# fill_in FILE: as meson install does, in $WORK/installed.
+fill_in() {
+	sed "s,@bindir@,$WORK/bin,; s,@pkgdatadir@,$WORK/installed," "$TOP/share/lxc/$1.in" >"$WORK/installed/$1"
+	chmod 755 "$WORK/installed/$1"
+}
+
+note_pivot
+start_daemon
+public_program
+all="$RT_PROC $RT_PRESSURE"
+mkdir "$LXC" "$WORK/installed"
+for file in 00-lxcfs.conf lxc.mount.hook lxc.reboot.hook; do
+	fill_in $file
+done
+echo root:100000:65536 >"$WORK/subid"
+mount --bind "$WORK/subid" /etc/subuid && mount --bind "$WORK/subid" /etc/subgid || bail "no subordinate ids"
+
+ours="lxc.include = $WORK/installed/00-lxcfs.conf"
+idmap="lxc.idmap = u 0 100000 65536
+lxc.idmap = g 0 100000 65536"
+
+new_lxc a "$ours"
+sees_itself "LXC" "$all" attach a
+OWNER=100000:100000 new_lxc u "$ours
+$idmap"
+sees_itself "LXC, unprivileged" "$all" attach u
+is "$(attach a grep -c "^[^-]* $MNT " /proc/self/mountinfo)" 0 "without a $MNT inside nothing is handed on"
+new_lxc n "$ours" ".$MNT"
+sees_itself "LXC, with a $MNT inside" "$all" attach n
+is "$(attach n cat "$MNT/proc/meminfo" | value MemTotal)" $RT_KB "it is handed on"
+
+# ---- LXC in LXC: the machine's programs, and of lxcfs only what is handed on
+nested=$LXC/o/rootfs
+mkdir -p "$nested"/{proc,sys,dev,tmp,etc,root,run,var/lib/lxc,usr,ct/inner} "$nested$MNT" "$nested$WORK"/{bin,installed}
+for name in bin sbin lib lib64; do
+	ln -s usr/$name "$nested/$name"
+done
+busybox_root "$nested/ct/inner/rootfs"
+printf '%s\n' 'lxc.uts.name = i' 'lxc.rootfs.path = dir:/ct/inner/rootfs' 'lxc.net.0.type = empty' \
+	'lxc.mount.auto = proc:mixed sys:mixed' 'lxc.init.cmd = /bin/sleep 600' 'lxc.console.path = none' "$ours" "$(limits i $((128 * MIB)) | sed '$d')" \
+	>"$nested/ct/inner/config"
+new_lxc o "$ours
+lxc.pty.max = 16
+lxc.mount.auto = cgroup:rw:force
+lxc.mount.entry = /usr usr none bind,ro 0 0
+lxc.mount.entry = $WORK/bin ${WORK#/}/bin none bind,ro 0 0
+lxc.mount.entry = $WORK/installed ${WORK#/}/installed none bind,ro 0 0"
+in_outer() { lxc-attach -P "$LXC" -n o --clear-env -v PATH=/usr/sbin:/usr/bin -- "$@"; }
+in_inner() { in_outer lxc-attach -P /ct -n inner --clear-env -v PATH=/bin -- "$@"; }
+in_outer lxc-start -P /ct -n inner -o /tmp/log -l WARN || diag "inner: $(cat "$nested/tmp/log")"
+is "$(in_outer cat /proc/meminfo | value MemTotal)" $RT_KB "LXC in LXC: the outer one sees itself"
+KB=131072 sees_itself "LXC in LXC" "$all" in_inner
+
+# ---- whatever is missing or hostile, it starts
+new_lxc h "$ours"
+is "$(attach h cat /proc/meminfo | value MemTotal)" $RT_KB "a container without what can be handed on starts"
+new_lxc m "$(sed 's/^/lxc.mount.auto =\n/;q' <<<"$ours")"
+is "$(attach m cat /etc/group)" "root:x:0:" "a container without /proc and /sys starts"
+
+# ---- Debian's own snippet and hook, as they are in its package
+mkdir "$WORK/stock"
+(cd "$WORK/stock" && apt-get download -q lxcfs && dpkg-deb -x lxcfs_*.deb .) >"$WORK/download.log" 2>&1 || bail "$(cat "$WORK/download.log")"
+[ -d /usr/share/lxcfs ] || bail "no /usr/share/lxcfs: the package lxcfs is not installed"
+mount --bind "$WORK/stock/usr/share/lxcfs" /usr/share/lxcfs || bail "cannot bind"
+new_lxc s "lxc.include = $WORK/stock/usr/share/lxc/config/common.conf.d/00-lxcfs.conf"
+sees_itself "LXC, the stock snippet and hook" "$all" attach s
+OWNER=100000:100000 new_lxc t "lxc.include = $WORK/stock/usr/share/lxc/config/common.conf.d/00-lxcfs.conf
+$idmap"
+is "$(attach t cat /proc/meminfo | value MemTotal)" $RT_KB "unprivileged too"
+
+all_go_on_reading
+all_are_healed
+stop_daemon
+new_lxc w "$ours"
+is "$(attach w cat /proc/meminfo | value MemTotal)" "$HOST_MEM_KB" "no daemon: the container starts"
