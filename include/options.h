@@ -35,6 +35,7 @@ struct options {
 	bool disable_loadavg;
 	bool disable_zswap;
 	bool enable_psi_poll;
+	bool disable_polling;
 	bool no_seccomp;           /* the worker may make every system call */
 	unsigned long mount_flags; /* MS_RDONLY, MS_NOATIME from -o */
 	char mount_data[1024];     /* "context=..." words from -o for mount(2), each with a leading

@@ -73,6 +73,8 @@ static const struct row rows[] = {
 	ACCEPTED(0, "enable-pidfd", ROW_ACCEPTED, "use pidfds (always so)"),
 	FLAG(0, "enable-psi-poll", enable_psi_poll, true, "poll triggers on /proc/pressure files"),
 	FLAG(0, "no-seccomp", no_seccomp, true, "do not limit system calls, for debugging"),
+	FLAG(0, "disable-polling", disable_polling, true,
+		"sleep after each reply, also where the next request comes at once"),
 	ACTION(0, "list-files", OPTIONS_LIST_FILES, "print the served files, one a line, and exit"),
 	{ 0, "inspect", "PID", ROW_PID, OPTIONS_INSPECT, 0,
 		"tell what that process is shown, and why, and exit" },

@@ -371,37 +371,38 @@ static void *run(void *data)
 	return NULL;
 }
 
-static struct loop *loop_new(struct fuse_session *session, const struct fs *fs, unsigned n)
+static struct loop *loop_new(const struct loop_config *config)
 {
 	struct loop *loop = calloc(1, sizeof(*loop));
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 
 	if (!loop)
 		return NULL;
-	loop->threads = calloc(n, sizeof(*loop->threads));
+	loop->threads = calloc(config->n, sizeof(*loop->threads));
 	if (!loop->threads) {
 		free(loop);
 		return NULL;
 	}
-	loop->session = session;
-	loop->fs = fs;
-	loop->n = n;
-	loop->busy = n;
+	loop->session = config->session;
+	loop->fs = config->fs;
+	loop->draining = &config->handover->draining;
+	loop->spin.never = config->no_spin;
+	loop->n = config->n;
+	loop->busy = config->n;
 	loop->busy_max = cpus < 4 ? 1 : (unsigned)cpus / 2;
 	sem_init(&loop->turn, 0, 1);
 	return loop;
 }
 
-int loop_start(struct fuse_session *session, const struct fs *fs, struct handover *handover,
-	const int *devices, unsigned n, struct loop **ret)
+int loop_start(const struct loop_config *config, struct loop **ret)
 {
+	struct handover *handover = config->handover;
 	const uint32_t generation = atomic_fetch_add(&handover->generation, 1) + 1;
-	struct loop *loop = loop_new(session, fs, n);
+	struct loop *loop = loop_new(config);
 
 	if (!loop)
 		return -ENOMEM;
-	loop->draining = &handover->draining;
-	for (unsigned i = 0; i < n; i++) {
+	for (unsigned i = 0; i < config->n; i++) {
 		struct thread *t = &loop->threads[i];
 		pthread_t id;
 		int r;
@@ -409,7 +410,7 @@ int loop_start(struct fuse_session *session, const struct fs *fs, struct handove
 		t->loop = loop;
 		t->slot = &handover->slots[i];
 		t->index = i;
-		t->device = devices[i];
+		t->device = config->devices[i];
 		atomic_store(&t->slot->generation, generation);
 		if (fcntl(t->device, F_SETFL, O_RDWR | O_NONBLOCK) < 0)
 			return -errno;

@@ -21,10 +21,17 @@ int loop_replay_init(struct fuse_session *session, const struct handover_init *i
 
 struct loop;
 
-/* Starts a thread for each of the `n` devices; each first answers what its slot still holds. `fs`
- * is the session's, for the log. */
-int loop_start(struct fuse_session *session, const struct fs *fs, struct handover *handover,
-	const int *devices, unsigned n, struct loop **ret);
+struct loop_config {
+	struct fuse_session *session;
+	const struct fs *fs; /* the session's, for the log */
+	struct handover *handover;
+	const int *devices;
+	unsigned n;   /* devices */
+	bool no_spin; /* a thread sleeps as soon as there is nothing: spin.h */
+};
+
+/* Starts a thread for each device; each first answers what its slot still holds. */
+int loop_start(const struct loop_config *config, struct loop **ret);
 
 /* The i-th thread is late with its request: if it is the leader, another one becomes it. */
 void loop_pass_turn(struct loop *loop, unsigned i);

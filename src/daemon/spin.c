@@ -16,9 +16,9 @@ bool spin_again(struct spin *s, uint64_t now_ns)
 	if (!s->asking) {
 		s->asking = true;
 		s->began_ns = s->last_ns = now_ns;
-		return s->credit > 0;
+		return s->credit > 0 && !s->never;
 	}
-	if (s->asleep || s->credit <= 0)
+	if (s->asleep || s->never || s->credit <= 0)
 		return false;
 	if (now_ns - s->last_ns > SPIN_ROBBED_NS)
 		s->credit = CREDIT_ROBBED;

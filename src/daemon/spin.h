@@ -17,6 +17,7 @@
 #define SPIN_ROBBED_NS (100 * NS_PER_US) /* two questions that far apart: another task ran */
 
 struct spin {
+	bool never;  /* --disable-polling */
 	int credit;  /* above 0: spinning has paid lately */
 	bool asking; /* since `began_ns` */
 	bool asleep; /* has given up asking */

@@ -163,7 +163,9 @@ static int start(struct worker *w, const int *devices, unsigned n)
 	if (r == 0)
 		r = open_session(w, devices[0]);
 	if (r == 0)
-		r = loop_start(w->session, w->fs, w->handover, devices, n, &w->loop);
+		r = loop_start(&(struct loop_config){ w->session, w->fs, w->handover, devices, n,
+				       w->options->disable_polling },
+			&w->loop);
 	return r;
 }
 

@@ -100,6 +100,7 @@ static json *options_json(struct maker *m, const struct options *o)
 	add_bool(m, j, "disable_uptime", o->disable_uptime);
 	add_bool(m, j, "disable_loadavg", o->disable_loadavg);
 	add_bool(m, j, "enable_psi_poll", o->enable_psi_poll);
+	add_bool(m, j, "disable_polling", o->disable_polling);
 	return j;
 }
 

@@ -11,7 +11,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -19,11 +18,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "smallct.h"
 
 static struct counters {
 	_Atomic long containers, reads, errors, wrong, longest;
@@ -31,8 +30,7 @@ static struct counters {
 
 static bool cut;
 static const char *mount_dir;
-static const char *limit_file;
-static char **dirs; /* NULL-terminated; the memory controller's first */
+static struct smallct_config config = { .name = "churn" };
 
 static const char *const files[] = {
 	"proc/cpuinfo",
@@ -41,16 +39,6 @@ static const char *const files[] = {
 	"proc/diskstats",
 	"sys/devices/system/cpu/online",
 };
-
-static bool put(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	bool good = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
-
-	if (fd >= 0)
-		close(fd);
-	return good;
-}
 
 static void complain(const char *what, const char *path)
 {
@@ -105,52 +93,23 @@ static void check_container(long limit_kb)
 	}
 }
 
-static void container_path(char *path, size_t size, const char *dir, long id, const char *file)
-{
-	snprintf(path, size, "%s/churn%ld%s%s", dir, id, file ? "/" : "", file ? file : "");
-}
-
 static bool make_cgroups(long id, long limit_kb)
-{
-	char path[4096], limit[32];
-
-	for (char **dir = dirs; *dir; dir++) {
-		container_path(path, sizeof(path), *dir, id, NULL);
-		if (mkdir(path, 0755)) {
-			complain("mkdir", path);
-			return false;
-		}
-	}
-	container_path(path, sizeof(path), dirs[0], id, limit_file);
-	snprintf(limit, sizeof(limit), "%ld", limit_kb * 1024);
-	if (put(path, limit))
-		return true;
-	complain("write", path);
-	return false;
-}
-
-static void remove_cgroups(long id)
 {
 	char path[4096];
 
-	for (char **dir = dirs; *dir; dir++) {
-		container_path(path, sizeof(path), *dir, id, NULL);
-		/* A process that was reaped leaves its cgroup a moment later. */
-		for (int tries = 0; rmdir(path) && errno == EBUSY && tries < 1000; tries++)
-			usleep(2000);
-	}
+	if (smallct_make(&config, id, limit_kb, path, sizeof(path)))
+		return true;
+	complain("make", path);
+	return false;
 }
 
 static _Noreturn void be_container(long id, long limit_kb)
 {
 	char path[4096];
 
-	for (char **dir = dirs; *dir; dir++) {
-		container_path(path, sizeof(path), *dir, id, "cgroup.procs");
-		if (!put(path, "0")) {
-			complain("join", path);
-			_exit(1);
-		}
+	if (!smallct_join(&config, id, path, sizeof(path))) {
+		complain("join", path);
+		_exit(1);
 	}
 	do
 		check_container(limit_kb);
@@ -190,7 +149,7 @@ static void one_container(long id)
 	pid_t pid;
 
 	if (make_cgroups(id, limit_kb)) {
-		pid = (pid_t)syscall(SYS_clone, CLONE_NEWPID | SIGCHLD, NULL, NULL, NULL, 0);
+		pid = smallct_fork();
 		if (pid == 0)
 			be_container(id, limit_kb);
 		if (pid < 0)
@@ -198,7 +157,7 @@ static void one_container(long id)
 		else if (end_container(pid, id))
 			atomic_fetch_add(&counters->containers, 1);
 	}
-	remove_cgroups(id);
+	smallct_remove(&config, id);
 }
 
 int main(int argc, char **argv)
@@ -213,8 +172,8 @@ int main(int argc, char **argv)
 	count = atol(argv[1]);
 	readers = atol(argv[2]);
 	mount_dir = argv[3];
-	limit_file = argv[4];
-	dirs = argv + 5;
+	config.limit_file = argv[4];
+	config.dirs = argv + 5;
 	cut = getenv("CTCHURN_CUT");
 	counters = mmap(
 		NULL, sizeof(*counters), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);

@@ -30,7 +30,7 @@ done
 "$LXCFS" --help >"$WORK/help" 2>&1
 missing=
 for option in --debug --foreground --help --enable-loadavg --disable-loadavg --pidfile --disable-swap --version \
-	--enable-cfs --disable-cfs --enable-pidfd --enable-psi-poll --disable-zswap --disable-uptime --runtime-dir \
+	--enable-cfs --disable-cfs --enable-pidfd --enable-psi-poll --disable-polling --disable-zswap --disable-uptime --runtime-dir \
 	--list-files --inspect --json --cdi --oci-hook --oci-add-hook; do
 	grep -q -e "$option" "$WORK/help" || missing="$missing $option"
 done

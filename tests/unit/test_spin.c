@@ -47,6 +47,15 @@ START_TEST(a_busy_reader_makes_it_ask)
 }
 END_TEST
 
+START_TEST(the_admin_may_forbid_it)
+{
+	struct spin s = { .never = true };
+
+	for (int i = 0; i < 100; i++)
+		ck_assert_uint_eq(wait_for(&s, 10 * NS_PER_US), 0);
+}
+END_TEST
+
 START_TEST(one_wait_in_vain_is_bounded)
 {
 	struct spin s = { 0 };
@@ -116,6 +125,7 @@ int main(void)
 	now = NS_PER_S;
 	tcase_add_test(c, an_idle_daemon_never_asks_twice);
 	tcase_add_test(c, a_busy_reader_makes_it_ask);
+	tcase_add_test(c, the_admin_may_forbid_it);
 	tcase_add_test(c, one_wait_in_vain_is_bounded);
 	tcase_add_test(c, a_pause_after_each_file_does_not_stop_it);
 	tcase_add_test(c, it_stops_soon_when_nobody_hurries);
