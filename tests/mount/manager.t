@@ -120,7 +120,7 @@ is "$(meminfo c SwapTotal)" 0 "with other options these count"
 matches "$(awk -v m="$MNT" '$5 == m { print $6 }' /proc/self/mountinfo)" 'noatime' "those of the mount too"
 
 # ---- many, under readers
-seconds=$((12 * SLOW))
+seconds=12
 start_readers $seconds "c MemTotal: meminfo" "c cpu stat" "c processor cpuinfo"
 restarts=0
 end=$((SECONDS + seconds - 2))

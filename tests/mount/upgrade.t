@@ -4,12 +4,12 @@
 # SIGUSR1 puts the version that lies at the daemon's path into its place, and nobody notices; a file
 # there that cannot take over leaves the running one serving.
 source "$(dirname "$0")/lib.sh"
-plan 71
+source "$(dirname "$0")/storm.sh"
+plan $((62 + STORM_TESTS + 1))
 
 original=$LXCFS
 mkdir "$WORK/bin"
 LXCFS=$WORK/bin/lxcfs
-upgrades_wanted=$((SLOW > 1 ? 12 : 50))
 
 install_binary() { # as a package manager does it
 	cp "$original" "$WORK/bin/new" && mv "$WORK/bin/new" "$LXCFS"
@@ -191,30 +191,17 @@ sleep 1
 ok "SIGUSR1 twice, SIGUSR2 and a dead worker: it serves" wait_until 10 daemon_answers
 
 # ---- many, under readers
-seconds=$((upgrades_wanted * (SLOW > 1 ? 4 : 1)))
-start_readers $seconds "c MemTotal: meminfo" "d MemTotal: meminfo" "c cpu stat" "d processor cpuinfo"
-for file in stat uptime; do
-	in_container c "$POKE" sample 0.05 $((seconds * 10)) "/proc/$file" >"$WORK/samples.$file" &
-	readers+=($!)
+for name in c d; do # whoever is there already
+	[ -z "${CT_PID[$name]-}" ] || remove_container $name
 done
+storm_containers
+storm_begin
 upgrades=0
-end=$((SECONDS + seconds - 2))
-while [ $SECONDS -lt $end ] && [ $upgrades -lt $upgrades_wanted ]; do
-	upgrade && upgrades=$((upgrades + 1))
+while [ $upgrades -lt 50 ] && upgrade; do
+	upgrades=$((upgrades + 1))
 done
-wait "${readers[@]}"
-between $upgrades $((upgrades_wanted / 3)) $upgrades_wanted "many upgrades under readers"
-diag "$upgrades upgrades; reads, errors, broken, longest stall in ms: $(cat "$WORK"/loop.? | xargs)"
-is "$(cat "$WORK"/loop.? | wc -l)" 4 "every reader came to its end"
-is "$(awk '{ n += $2 } END { print n }' "$WORK"/loop.?)" 0 "not one read failed"
-is "$(cat "$WORK"/loop.?.errors | head -n 3)" "" "nor complained"
-is "$(awk '{ n += $3 } END { print n }' "$WORK"/loop.?)" 0 "nor was one short or empty"
-between "$(awk '$4 > n { n = $4 } END { print n }' "$WORK"/loop.?)" 0 $((5000 * SLOW)) "nobody waited long"
-between "$(grep -c '^==' "$WORK/samples.stat")" 20 100000 "counters were looked at meanwhile"
-is "$(awk '$1 ~ /^cpu/ { for (i = 2; i <= 5; i++) { if ($i + 0 < last[$1, i] + 0) n++; last[$1, i] = $i } } END { print n + 0 }' \
-	"$WORK/samples.stat")" 0 "no CPU time went backwards"
-is "$(awk '!/^==/ { if ($1 < up || $2 < idle) n++; up = $1; idle = $2 } END { print n + 0 }' "$WORK/samples.uptime")" 0 \
-	"nor did uptime"
+storm_end "$upgrades upgrades"
+is $upgrades 50 "fifty upgrades came to their end meanwhile"
 
 # ---- the end
 pid=$DAEMON_PID

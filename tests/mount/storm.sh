@@ -1,0 +1,62 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# Eight readers in four containers, over all served files, who notice everything: for tests of what
+# must go unnoticed. Sourced behind lib.sh; must not know what happens meanwhile.
+
+STORM=$BUILD/tests/mount/storm
+STORM_TESTS=7 # of storm_end
+storm_readers=()
+
+storm_containers() {
+	new_container a --memory=$((256 * MIB)) --cpus=0
+	new_container b --memory=$((128 * MIB)) --cpus=1
+	new_container c --memory=$((512 * MIB)) --quota=50000
+	new_container d --cgroupns
+}
+
+storm_begin() {
+	local files=() file name
+
+	for file in $SERVED $CPU_DIR/online; do
+		files+=("/$file")
+	done
+	for file in "$MNT"/proc/pressure/*; do
+		[ ! -e "$file" ] || files+=("/proc/pressure/${file##*/}")
+	done
+	files+=("/$CPU_DIR")
+	rm -f "$WORK/stop"
+	for name in a b c d; do
+		in_container "$name" "$STORM" read "$WORK/stop" 2 "${files[@]}" \
+			>"$WORK/read.$name" 2>"$WORK/errors.$name" &
+		storm_readers+=($!)
+	done
+	background+=("${storm_readers[@]}")
+	sleep 1
+}
+
+storm_sum() { awk -v w="$1" '$1 == w { n += $2 } END { print n + 0 }' "$WORK"/read.?; }
+
+# The stall that all readings but so many of a thousand stay below, in milliseconds.
+storm_stall() {
+	cat "$WORK"/read.? | awk -v part="$1" '$1 == "ms" { at[$2] += $3; all += $3 }
+		END { for (i = 0; i <= 20000; i++) { n += at[i]; if (n >= all * part) { print i + 1; exit } } }'
+}
+
+# storm_end WHAT: ends the readers, tests what they noticed, and tells how long they waited.
+storm_end() {
+	local longest
+
+	: >"$WORK/stop"
+	wait "${storm_readers[@]}"
+	storm_readers=()
+	longest=$(awk '$1 == "longest-us" && $2 > n { n = $2 } END { printf "%.1f", n / 1000 }' "$WORK"/read.?)
+	is "$(cat "$WORK"/read.? | grep -c ^readings)" 4 "$1: every reader came to its end"
+	between "$(storm_sum readings)" 1000 1000000000 "having read"
+	is "$(storm_sum errors) $(storm_sum brief)" "0 0" "not one reading failed or was short"
+	is "$(storm_sum backwards)" 0 "no counter went back"
+	is "$(storm_sum mixed)" 0 "no handle gave pieces of two texts"
+	is "$(head -qn 3 "$WORK"/errors.?)" "" "nobody complained"
+	between "${longest%.*}" 0 $((4000 * SLOW)) "nobody waited long"
+	diag "$1: $(storm_sum readings) readings; stalls: 99.9% below $(storm_stall 0.999) ms, 99% below $(storm_stall 0.99) ms, longest $longest ms"
+}
