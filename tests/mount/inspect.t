@@ -28,6 +28,8 @@ json() { sed -n "s/^$1\(\.[0-9]*\)\{0,1\}=//p" "$WORK/flat"; }
 make_cgroup plain
 sleep 600 <&- >"$WORK/sleep" 2>&1 &
 background+=($!)
+is_sleep() { [ "$(cat "/proc/$1/comm")" = sleep ]; } # and not the shell that becomes it
+wait_until 10 is_sleep ${background[-1]}
 plain=$!
 for root in "${CG_ROOTS[@]}"; do
 	echo "$plain" >"$root/$CG_PARENT/plain/cgroup.procs"
