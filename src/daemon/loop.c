@@ -36,6 +36,9 @@
  * its next OPEN behind it. */
 #define QUEUE_STREAK 3u
 
+/* Sooner than anybody who was asleep is awake: the request was there already. */
+#define AT_ONCE_NS (3 * NS_PER_US)
+
 enum role {
 	ROLE_FOLLOWER,
 	ROLE_WAITING, /* the leader, at the device */
@@ -58,7 +61,7 @@ struct thread {
 	struct loop *loop;
 	struct handover_slot *slot;
 	unsigned index;
-	int device;      /* non-blocking */
+	int device;
 	unsigned streak; /* requests in a row that were there already */
 	_Atomic enum role role;
 };
@@ -231,39 +234,42 @@ static void stand_still(const struct thread *t)
 		poll(NULL, 0, 1);
 }
 
+/* Asks for a while, if that is quicker than to sleep. */
+static void spin(const struct thread *t)
+{
+	struct spin *s = &t->loop->spin;
+
+	if (!spin_begin(s, clock_monotonic_ns()))
+		return;
+	while (poll_device(t, 0) == 0 && spin_again(s, clock_monotonic_ns()))
+		continue;
+}
+
 /* Waits for a request to be in the slot. */
 static void receive(struct thread *t)
 {
-	struct spin *spin = &t->loop->spin;
-
 	for (;;) {
 		ssize_t n;
 		int error;
 
 		stand_still(t);
+		spin(t);
 		n = read(t->device, t->slot->request, HANDOVER_REQUEST);
 		error = errno;
 		if (n > 0)
 			break;
 		if (n == 0 || error == EINTR)
 			continue;
-		if (error == EAGAIN) {
-			if (!spin_again(spin, clock_monotonic_ns()))
-				poll_device(t, -1);
-			continue;
-		}
 		/* Its reader was killed just now. What the kernel had begun to copy is no request.
 		 */
 		handover_slot_done(t->slot);
 		if (error != ENOENT)
 			device_failed(error);
 	}
-	if (!spin->asking) {
+	if (spin_end(&t->loop->spin, clock_monotonic_ns()) < AT_ONCE_NS)
 		t->streak++;
-		return;
-	}
-	t->streak = 0;
-	spin_over(spin, clock_monotonic_ns());
+	else
+		t->streak = 0;
 }
 
 /* Another thread costs a wake-up, and a CPU that the readers may need: with two CPUs, one thread
@@ -386,7 +392,7 @@ static struct loop *loop_new(const struct loop_config *config)
 	loop->session = config->session;
 	loop->fs = config->fs;
 	loop->draining = &config->handover->draining;
-	loop->spin.never = config->no_spin;
+	loop->spin.never = config->no_spin || cpus < 2;
 	loop->n = config->n;
 	loop->busy = config->n;
 	loop->busy_max = cpus < 4 ? 1 : (unsigned)cpus / 2;
@@ -412,7 +418,7 @@ int loop_start(const struct loop_config *config, struct loop **ret)
 		t->index = i;
 		t->device = config->devices[i];
 		atomic_store(&t->slot->generation, generation);
-		if (fcntl(t->device, F_SETFL, O_RDWR | O_NONBLOCK) < 0)
+		if (fcntl(t->device, F_SETFL, O_RDWR) < 0)
 			return -errno;
 		r = pthread_create(&id, NULL, run, t);
 		if (r != 0)

@@ -7,43 +7,74 @@
 
 static uint64_t now;
 
-/* Waits for a request that comes after `gap_ns`, asking every microsecond while that is wanted. How
- * long it asked. */
-static uint64_t wait_for(struct spin *s, uint64_t gap_ns)
+/* A request comes after `asked_ns` to who asks, and after `slept_ns` to who sleeps; asking is one
+ * question each microsecond. How long it asked. */
+static uint64_t wait_for(struct spin *s, uint64_t asked_ns, uint64_t slept_ns)
 {
 	const uint64_t began = now;
 	uint64_t asked = 0;
 
-	while (now - began < gap_ns && spin_again(s, now)) {
-		now += NS_PER_US;
-		asked = now - began;
-	}
-	now = began + gap_ns;
-	spin_over(s, now);
+	if (spin_begin(s, now))
+		do {
+			now += NS_PER_US;
+			asked = now - began;
+		} while (asked < asked_ns && spin_again(s, now));
+	now = began + (asked >= asked_ns ? asked_ns : slept_ns);
+	ck_assert_uint_eq(spin_end(s, now), now - began);
 	return asked;
 }
 
-static void repeat(struct spin *s, unsigned times, uint64_t gap_ns)
+/* How long it asked in all. */
+static uint64_t repeat(struct spin *s, unsigned times, uint64_t asked_ns, uint64_t slept_ns)
 {
+	uint64_t asked = 0;
+
 	while (times-- > 0)
-		wait_for(s, gap_ns);
+		asked += wait_for(s, asked_ns, slept_ns);
+	return asked;
 }
 
-START_TEST(an_idle_daemon_never_asks_twice)
+/* A reader for whom a wake-up is dear. */
+static uint64_t hurry(struct spin *s, unsigned times)
+{
+	return repeat(s, times, 10 * NS_PER_US, 40 * NS_PER_US);
+}
+
+START_TEST(where_asking_is_quicker_it_asks)
 {
 	struct spin s = { 0 };
 
-	for (int i = 0; i < 100; i++)
-		ck_assert_uint_eq(wait_for(&s, NS_PER_S), 0);
+	hurry(&s, 1000);
+	ck_assert_uint_ge(hurry(&s, 1000), 1000 * 8 * NS_PER_US);
 }
 END_TEST
 
-START_TEST(a_busy_reader_makes_it_ask)
+START_TEST(where_sleeping_is_quicker_it_sleeps)
 {
 	struct spin s = { 0 };
 
-	repeat(&s, 3, 10 * NS_PER_US);
-	ck_assert_uint_ge(wait_for(&s, 10 * NS_PER_US), 9 * NS_PER_US);
+	/* As on a CPU that reader and daemon share: the reader can go on when the daemon sleeps. */
+	repeat(&s, 10000, 45 * NS_PER_US, 8 * NS_PER_US);
+	ck_assert_uint_le(repeat(&s, 10000, 45 * NS_PER_US, 8 * NS_PER_US), 10000 * NS_PER_US / 10);
+}
+END_TEST
+
+START_TEST(where_it_is_all_the_same_it_sleeps)
+{
+	struct spin s = { 0 };
+
+	repeat(&s, 10000, 10 * NS_PER_US, 10 * NS_PER_US);
+	ck_assert_uint_le(
+		repeat(&s, 10000, 10 * NS_PER_US, 10 * NS_PER_US), 10000 * NS_PER_US / 10);
+}
+END_TEST
+
+START_TEST(an_idle_daemon_hardly_ever_asks)
+{
+	struct spin s = { 0 };
+
+	repeat(&s, 10000, NS_PER_S, NS_PER_S);
+	ck_assert_uint_le(repeat(&s, 10000, NS_PER_S, NS_PER_S), 10000 * NS_PER_US / 10);
 }
 END_TEST
 
@@ -51,8 +82,7 @@ START_TEST(the_admin_may_forbid_it)
 {
 	struct spin s = { .never = true };
 
-	for (int i = 0; i < 100; i++)
-		ck_assert_uint_eq(wait_for(&s, 10 * NS_PER_US), 0);
+	ck_assert_uint_eq(hurry(&s, 10000), 0);
 }
 END_TEST
 
@@ -60,31 +90,32 @@ START_TEST(one_wait_in_vain_is_bounded)
 {
 	struct spin s = { 0 };
 
-	repeat(&s, 100, 10 * NS_PER_US);
-	ck_assert_uint_le(wait_for(&s, NS_PER_S), SPIN_NS + 2 * NS_PER_US);
+	hurry(&s, 1000);
+	for (int i = 0; i < 100; i++)
+		ck_assert_uint_le(wait_for(&s, NS_PER_S, NS_PER_S), SPIN_NS + 2 * NS_PER_US);
 }
 END_TEST
 
 START_TEST(a_pause_after_each_file_does_not_stop_it)
 {
 	struct spin s = { 0 };
+	uint64_t asked = 0;
 
-	repeat(&s, 20, 10 * NS_PER_US);
-	for (int i = 0; i < 100; i++) {
-		repeat(&s, 3, 10 * NS_PER_US);
-		wait_for(&s, NS_PER_MS);
+	for (int i = 0; i < 1000; i++) {
+		asked = hurry(&s, 3);
+		wait_for(&s, NS_PER_MS, NS_PER_MS);
 	}
-	ck_assert_uint_ge(wait_for(&s, 10 * NS_PER_US), 9 * NS_PER_US);
+	ck_assert_uint_ge(asked, 3 * 9 * NS_PER_US);
 }
 END_TEST
 
-START_TEST(it_stops_soon_when_nobody_hurries)
+START_TEST(it_stops_when_nobody_hurries_any_more)
 {
 	struct spin s = { 0 };
 
-	repeat(&s, 1000, 10 * NS_PER_US);
-	repeat(&s, 10, NS_PER_MS);
-	ck_assert_uint_eq(wait_for(&s, NS_PER_MS), 0);
+	hurry(&s, 1000);
+	repeat(&s, 1000, NS_PER_MS, NS_PER_MS);
+	ck_assert_uint_le(repeat(&s, 1000, NS_PER_MS, NS_PER_MS), 1000 * 3 * NS_PER_US);
 }
 END_TEST
 
@@ -92,28 +123,14 @@ START_TEST(it_stops_at_once_when_others_need_the_cpu)
 {
 	struct spin s = { 0 };
 
-	repeat(&s, 1000, 10 * NS_PER_US);
-	ck_assert(spin_again(&s, now));
+	hurry(&s, 1000);
+	while (!spin_begin(&s, now))
+		spin_end(&s, now += 40 * NS_PER_US);
 	now += 3 * NS_PER_MS;
 	ck_assert(!spin_again(&s, now));
-	spin_over(&s, now);
-	ck_assert_uint_eq(wait_for(&s, 10 * NS_PER_US), 0);
-	repeat(&s, 20, 10 * NS_PER_US);
-	ck_assert_uint_eq(wait_for(&s, 10 * NS_PER_US), 0);
-}
-END_TEST
-
-START_TEST(a_wake_up_without_a_request_says_nothing_of_the_cpus)
-{
-	struct spin s = { 0 };
-
-	repeat(&s, 1000, 10 * NS_PER_US);
-	while (spin_again(&s, now))
-		now += NS_PER_US;
-	now += NS_PER_S;
-	ck_assert(!spin_again(&s, now));
-	spin_over(&s, now);
-	ck_assert_uint_gt(wait_for(&s, 10 * NS_PER_US), 0);
+	spin_end(&s, now);
+	ck_assert_uint_eq(hurry(&s, 60 * SPIN_PERIOD), 0);
+	ck_assert_uint_gt(hurry(&s, 60 * SPIN_PERIOD), 0);
 }
 END_TEST
 
@@ -123,14 +140,15 @@ int main(void)
 	TCase *c = tcase_create("spin");
 
 	now = NS_PER_S;
-	tcase_add_test(c, an_idle_daemon_never_asks_twice);
-	tcase_add_test(c, a_busy_reader_makes_it_ask);
+	tcase_add_test(c, where_asking_is_quicker_it_asks);
+	tcase_add_test(c, where_sleeping_is_quicker_it_sleeps);
+	tcase_add_test(c, where_it_is_all_the_same_it_sleeps);
+	tcase_add_test(c, an_idle_daemon_hardly_ever_asks);
 	tcase_add_test(c, the_admin_may_forbid_it);
 	tcase_add_test(c, one_wait_in_vain_is_bounded);
 	tcase_add_test(c, a_pause_after_each_file_does_not_stop_it);
-	tcase_add_test(c, it_stops_soon_when_nobody_hurries);
+	tcase_add_test(c, it_stops_when_nobody_hurries_any_more);
 	tcase_add_test(c, it_stops_at_once_when_others_need_the_cpu);
-	tcase_add_test(c, a_wake_up_without_a_request_says_nothing_of_the_cpus);
 	suite_add_tcase(suite, c);
 	return unit_run(suite);
 }
