@@ -42,14 +42,20 @@ static int gone_is_esrch(int r)
 	return r == -ENOENT || r == -ESRCH ? -ESRCH : r;
 }
 
+/* Read, not followed: stat(2) would make the kernel build an inode for it each time, which takes
+ * more than twice as long. */
 int proc_ns(const struct root *root, pid_t pid, const char *link, uint64_t *ret)
 {
 	struct proc_path path = proc_path(pid, link);
-	struct stat st;
+	char target[64]; /* "pid:[4026531836]" */
+	const ssize_t n = readlinkat(root->proc, path.s, target, sizeof(target));
+	struct slice rest, part;
 
-	if (fstatat(root->proc, path.s, &st, 0) < 0)
+	if (n < 0)
 		return gone_is_esrch(-errno);
-	*ret = st.st_ino;
+	rest = (struct slice){ target, (size_t)n };
+	if (!slice_cut(&rest, '[', &part) || !slice_cut(&rest, ']', &part) || !slice_u64(part, ret))
+		return -EPROTO;
 	return 0;
 }
 
