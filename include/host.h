@@ -114,6 +114,8 @@ struct host_meminfo_line {
 	struct slice line; /* whole, without the newline: "MemTotal:       24684084 kB" */
 	struct slice name; /* "MemTotal" */
 	uint64_t value;
+	size_t start, end; /* of the number within the line; equal: it has none */
+	bool padded;       /* two blanks or more stand before it */
 	bool has_unit;
 };
 
@@ -122,6 +124,9 @@ struct host_meminfo {
 	struct text text;
 	struct host_meminfo_line *lines;
 	size_t n_lines;
+	/* Where the kernel's numbers stand, learned from the lines; offsets in a line. */
+	size_t column_start; /* of a number too wide for the column; 0: no line has one */
+	size_t column_end;
 	uint64_t mem_total_kb;
 	uint64_t mem_available_kb;
 	uint64_t swap_total_kb;

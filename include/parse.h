@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "text.h"
 
@@ -20,7 +21,14 @@ struct slice {
 struct slice slice_of(const struct text *t);
 struct slice slice_str(const char *s);
 
-bool slice_equal(struct slice s, const char *str);
+/* Most differ in their first byte, and then how long `str` is need not be known. */
+static inline bool slice_equal(struct slice s, const char *str)
+{
+	if (s.n == 0)
+		return *str == '\0';
+	return *s.p == *str && strncmp(str, s.p, s.n) == 0 && str[s.n] == '\0';
+}
+
 bool slice_same(struct slice a, struct slice b);
 bool slice_starts(struct slice s, const char *prefix);
 bool slice_ends(struct slice s, const char *suffix);

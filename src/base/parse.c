@@ -27,11 +27,6 @@ struct slice slice_str(const char *s)
 	return (struct slice){ s, strlen(s) };
 }
 
-bool slice_equal(struct slice s, const char *str)
-{
-	return slice_same(s, slice_str(str));
-}
-
 bool slice_same(struct slice a, struct slice b)
 {
 	return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);

@@ -25,13 +25,40 @@ static void destroy(struct host_snapshot *base)
 /* A line that is not "name: value [kB]" is kept as it is, all of it being its name. */
 static void parse_line(struct slice line, struct host_meminfo_line *ret)
 {
-	struct slice rest = line, name = { 0 }, unit;
+	struct slice rest = line, name = { 0 }, after, unit;
 
 	*ret = (struct host_meminfo_line){ .line = line, .name = line };
-	if (!slice_cut(&rest, ':', &name) || !slice_next_u64(&rest, &ret->value))
+	if (!slice_cut(&rest, ':', &name))
+		return;
+	after = rest;
+	if (!slice_next_u64(&rest, &ret->value))
 		return;
 	ret->name = name;
+	ret->start = line.n - after.n;
+	while (ret->start < line.n && (line.p[ret->start] == ' ' || line.p[ret->start] == '\t'))
+		ret->start++;
+	ret->end = line.n - rest.n;
+	ret->padded = ret->start >= name.n + 3;
 	ret->has_unit = slice_word(&rest, &unit) && slice_equal(unit, "kB");
+}
+
+static void find_column(struct host_meminfo *m)
+{
+	m->column_start = 0;
+	m->column_end = SIZE_MAX;
+	for (size_t i = 0; i < m->n_lines; i++) {
+		const struct host_meminfo_line *l = &m->lines[i];
+
+		if (l->padded && l->end > l->start)
+			m->column_end = min_u64(m->column_end, l->end);
+	}
+	for (size_t i = 0; i < m->n_lines; i++) {
+		const struct host_meminfo_line *l = &m->lines[i];
+
+		if (l->padded && l->end > m->column_end &&
+			(m->column_start == 0 || l->start < m->column_start))
+			m->column_start = l->start;
+	}
 }
 
 static bool parse_totals(struct host_meminfo *m)
@@ -59,6 +86,7 @@ int host_meminfo_parse(struct host_meminfo *m)
 		return -ENOMEM;
 	while (m->n_lines < n && slice_line(&text, &line))
 		parse_line(line, &m->lines[m->n_lines++]);
+	find_column(m);
 	return parse_totals(m) ? 0 : -EBADMSG;
 }
 

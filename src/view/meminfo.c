@@ -206,51 +206,6 @@ static void compute_huge(const struct meminfo_sources *s, struct meminfo *m)
 
 /* --- printing --------------------------------------------------------------------------------- */
 
-/* The number within a host's line. */
-struct number {
-	size_t start, end; /* offsets in the line; equal: there is none */
-	bool padded;       /* two blanks or more stand before it */
-};
-
-static struct number find_number(const struct host_meminfo_line *l)
-{
-	struct number n = { .start = l->name.n + 1 };
-
-	while (n.start < l->line.n && (l->line.p[n.start] == ' ' || l->line.p[n.start] == '\t'))
-		n.start++;
-	n.end = n.start;
-	while (n.end < l->line.n && l->line.p[n.end] >= '0' && l->line.p[n.end] <= '9')
-		n.end++;
-	n.padded = n.start >= l->name.n + 3;
-	return n;
-}
-
-/* Where the kernel's numbers stand, learned from the host's lines; offsets in a line. */
-struct column {
-	size_t start; /* of a number too wide for the column; 0: no line has one */
-	size_t end;
-};
-
-static struct column find_column(const struct host_meminfo *host)
-{
-	struct column c = { 0, SIZE_MAX };
-
-	/* The least end, since a number that is too wide ends behind the column. */
-	for (size_t i = 0; i < host->n_lines; i++) {
-		struct number n = find_number(&host->lines[i]);
-
-		if (n.padded && n.end > n.start && n.end < c.end)
-			c.end = n.end;
-	}
-	for (size_t i = 0; i < host->n_lines; i++) {
-		struct number n = find_number(&host->lines[i]);
-
-		if (n.padded && n.end > c.end && (c.start == 0 || n.start < c.start))
-			c.start = n.start;
-	}
-	return c;
-}
-
 static size_t decimal_digits(uint64_t value)
 {
 	size_t n = 1;
@@ -261,16 +216,15 @@ static size_t decimal_digits(uint64_t value)
 }
 
 /* The host's line with another number, which stands where the kernel would let it stand. */
-static void print_line(
-	const struct host_meminfo_line *l, const struct column *c, uint64_t value, struct text *t)
+static void print_line(const struct host_meminfo *host, const struct host_meminfo_line *l,
+	uint64_t value, struct text *t)
 {
-	const struct number old = find_number(l);
 	const size_t name_end = l->name.n + 1;
 	const size_t digits = decimal_digits(value);
-	const size_t end = old.padded ? c->end : old.end;
-	size_t at = old.padded ? max_u64(c->start, name_end + 1) : old.start;
+	const size_t end = l->padded ? host->column_end : l->end;
+	size_t at = l->padded ? max_u64(host->column_start, name_end + 1) : l->start;
 
-	if (old.end == old.start) {
+	if (l->end == l->start) {
 		text_add(t, l->line.p, l->line.n);
 		return;
 	}
@@ -278,7 +232,7 @@ static void print_line(
 		at = end - digits;
 	text_add(t, l->line.p, name_end);
 	text_u64(t, value, (unsigned)(at + digits - name_end));
-	text_add(t, l->line.p + old.end, l->line.n - old.end);
+	text_add(t, l->line.p + l->end, l->line.n - l->end);
 }
 
 /* The row of a line, searched from `*next` on; NULL for a line that section 8 does not know. */
@@ -318,7 +272,6 @@ static uint64_t bounded(
 
 void meminfo_print(const struct meminfo_sources *s, struct text *t)
 {
-	const struct column column = find_column(s->host);
 	struct meminfo m = { 0 };
 	size_t next = 0;
 
@@ -333,7 +286,7 @@ void meminfo_print(const struct meminfo_sources *s, struct text *t)
 		if (value == l->value)
 			text_add(t, l->line.p, l->line.n);
 		else
-			print_line(l, &column, value, t);
+			print_line(s->host, l, value, t);
 		text_add(t, "\n", 1);
 	}
 }
