@@ -7,7 +7,9 @@
  * bits, OPEN and REFERENCED. `fd` may be used while pinned. Only under the tree's lock does a file
  * become open, and only one without pins is closed, by a compare-and-swap too: so a file in use is
  * never closed under its reader. Which one to close is a clock's second chance: the hand goes round
- * the ring of open files and takes the first that was not read since it last came by.
+ * the ring of open files and takes the first that was not read since it last came by. Once there
+ * are as many as may be, a new one is looked at first, seven times in eight: more containers that
+ * are read in turns than there is room for would else always find what they need just closed.
  */
 #include "tree.h"
 
@@ -23,6 +25,9 @@
 #define STATE_OPEN 1u
 #define STATE_REFERENCED 2u
 #define STATE_PIN 4u
+
+#define LATE_STAYS                                                                                 \
+	8u /* of so many files opened when there is no room, one is kept like the others */
 
 /* A file that may be read now: pinned in the cache, or open for this read alone. */
 struct lease {
@@ -136,13 +141,19 @@ static void lease_end(struct lease *lease)
 static struct lease adopt(struct cgroup_tree *t, struct cgroup_fd *file, int fd)
 {
 	struct lease lease = { NULL, fd };
+	bool full;
 
 	pthread_mutex_lock(&t->lock);
-	if (!(atomic_load(&file->state) & STATE_OPEN) &&
-		(t->n_files < t->max_files || evict_one(t))) {
+	full = t->n_files >= t->max_files;
+	if (!(atomic_load(&file->state) & STATE_OPEN) && (!full || evict_one(t))) {
+		const bool passes = full && t->n_late++ % LATE_STAYS != 0;
+
 		file->fd = fd;
 		ring_add(t, file);
-		atomic_store(&file->state, STATE_OPEN | STATE_REFERENCED | STATE_PIN);
+		if (passes)
+			t->hand = file;
+		atomic_store(
+			&file->state, STATE_OPEN | (passes ? 0 : STATE_REFERENCED) | STATE_PIN);
 		lease.pinned = file;
 	}
 	pthread_mutex_unlock(&t->lock);

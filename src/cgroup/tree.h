@@ -80,6 +80,7 @@ struct cgroup_tree {
 	struct cgroup *buckets[CGROUP_BUCKETS];
 	struct cgroup_fd *hand; /* where the search for a file to close goes on; NULL: none open */
 	unsigned n_files, max_files;
+	unsigned n_late; /* files that were opened when there was no room */
 	/* Which of cgroup.fds is a file of that hierarchy. */
 	uint8_t slot[CGROUP_HIERARCHIES][CGROUP_FILES];
 	uint8_t n_slots[CGROUP_HIERARCHIES];

@@ -27,7 +27,8 @@
 #include "slab.h"
 #include "watch.h"
 
-#define CGROUP_FILES_MAX 1024u
+/* Those of a thousand containers that are read all the time; each may cost the kernel a page. */
+#define CGROUP_FILES_MAX 8192u
 #define RECORDS_MAX 65536u
 
 /* Everything that a request may need, for the life of the process. */
@@ -49,7 +50,7 @@ struct worker {
 };
 
 /* Of the descriptors that we may have, a quarter each for records (two in each), cgroup files and
- * triggers; the rest is for everything else. */
+ * triggers, whose share goes to the files where there are none; the rest is for everything else. */
 static unsigned descriptor_share(void)
 {
 	struct rlimit limit;
@@ -62,6 +63,11 @@ static unsigned descriptor_share(void)
 	return (unsigned)min_u64(limit.rlim_max / 4, 2 * RECORDS_MAX);
 }
 
+static unsigned cgroup_files_max(const struct options *o, unsigned share)
+{
+	return (unsigned)min_u64(o->enable_psi_poll ? share : 2 * share, CGROUP_FILES_MAX);
+}
+
 static int look_at_machine(struct worker *w, unsigned share)
 {
 	int r = root_open("/", &w->root);
@@ -69,8 +75,7 @@ static int look_at_machine(struct worker *w, unsigned share)
 	if (r == 0)
 		r = cgroup_layout_new(&w->root, &w->layout);
 	if (r == 0)
-		r = cgroup_tree_new(
-			w->layout, (unsigned)min_u64(share, CGROUP_FILES_MAX), &w->tree);
+		r = cgroup_tree_new(w->layout, cgroup_files_max(w->options, share), &w->tree);
 	if (r == 0)
 		r = host_new(&w->root, &w->host);
 	return r;
