@@ -107,7 +107,7 @@ between "$increase" $(((after_1 - before_2) * HZ / 1000000 * 98 / 100 - 2)) \
 	$(((after_2 - before_1) * HZ / 1000000 * 102 / 100 + 2)) "busy time is what the kernel accounted, within 2 %"
 between "$increase" $((HZ / 2)) $((HZ * 60)) "which is a burning process's"
 between $(($(awk '$1 == "cpu" { print $2 }' <<<"$stat_2") - $(awk '$1 == "cpu" { print $2 }' <<<"$stat_1"))) \
-	$((increase * 80 / 100)) $((increase + 1)) "most of it in user space"
+	$((increase * (SLOW > 1 ? 55 : 80) / 100)) $((increase + 1)) "most of it in user space"
 
 # Which CPU it was: exactly known on v1; on v2 the one that was busiest on the host.
 [ -n "${CG_V1[cpuacct]-}" ] && least=90 || least=50
@@ -178,11 +178,13 @@ stop_daemon
 start_daemon --enable-cfs
 new_container m --cpus=0-1
 burn_in m 200
-in_container m "$POKE" sample 1 60 /proc/stat >"$WORK/stat" &
+samples=60
+[ -z "${LXCFS_TEST_VM-}" ] || samples=30
+in_container m "$POKE" sample 1 $samples /proc/stat >"$WORK/stat" &
 sampler=$!
-in_container m "$POKE" sample 1 60 /proc/uptime >"$WORK/uptime" &
+in_container m "$POKE" sample 1 $samples /proc/uptime >"$WORK/uptime" &
 sampler_2=$!
-in_container m "$POKE" sample 0.1 500 /proc/stat >"$WORK/quick" &
+in_container m "$POKE" sample 0.1 $((samples * 8)) /proc/stat >"$WORK/quick" &
 sampler_3=$!
 changes=0
 while ! gone $sampler; do
@@ -201,12 +203,12 @@ done
 wait $sampler $sampler_2 $sampler_3
 end_background
 between "$changes" 5 100 "CPUs and quota changed many times meanwhile"
-is "$(grep -c '^==' "$WORK/stat")" 60 "sixty samples of stat"
+is "$(grep -c '^==' "$WORK/stat")" $samples "each second one of stat"
 is "$(shrinking <"$WORK/stat" | head -n 5)" "" "no counter of stat decreases"
 is "$(shrinking <"$WORK/quick" | head -n 5)" "" "nor in quicker samples"
 is "$(grep -v '^==' "$WORK/uptime" | awk '$1 < a || $2 < b { print NR ": " a, b " -> " $0 } { a = $1; b = $2 }' | head -n 5)" "" \
 	"uptime's two numbers do not decrease"
-is "$(grep -c '^cpu1' "$WORK/stat" | awk '{ print ($1 > 5 && $1 < 55) }')" 1 "a CPU was away and there in turn"
+is "$(grep -c '^cpu1' "$WORK/stat" | awk '{ print ($1 > 5 && $1 < most) }' most=$((samples - 5)))" 1 "a CPU was away and there in turn"
 # A CPU that left between two reads keeps what it last had, so an interval may lack some time.
 is "$(awk '
 	$1 == "==" { dt = $3 - ms; ms = $2; start = start ? start : ms }
@@ -224,4 +226,4 @@ is "$(awk '
 is "$(awk '
 	$1 == "==" { ms = $2 - ms_was; ms_was = $2 }
 	$1 == "cpu" { busy = $2 + $3 + $4; if (n++) { sum += busy - was }; was = busy }
-	END { print (sum > hz * 10) }' hz="$HZ" "$WORK/stat")" 1 "and the burning shows"
+	END { print (sum > hz * samples / 6) }' samples=$samples hz="$HZ" "$WORK/stat")" 1 "and the burning shows"

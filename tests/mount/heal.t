@@ -187,13 +187,16 @@ kill_9_and_wait
 : >"$DAEMON_LOG"
 kill -USR1 "$(last_descendant "$hangfs")"
 start_daemon
-healed "beside a container that holds it" "$EVERY_OF_A"
-is "$(in_container m bash -c 'cat "$1"/* | grep -c ^btime' - "$WORK/many")" 100 "a hundred binds in another one"
+healing=$(healer)
+kill -STOP "$healing"
 kill -USR2 "$DAEMON_PID"
 ok "the supervisor takes signals meanwhile" wait_until 5 grep -q "SIGUSR2: every file" "$DAEMON_LOG"
 kill -USR2 "$DAEMON_PID"
 ok "one after the other" wait_until 5 grep -q "SIGUSR2: containers" "$DAEMON_LOG"
-isnt "$(healer)" "" "while the process that heals is at it"
+is "$(healer)" "$healing" "while the process that heals is at it"
+kill -CONT "$healing"
+healed "beside a container that holds it" "$EVERY_OF_A"
+is "$(in_container m bash -c 'cat "$1"/* | grep -c ^btime' - "$WORK/many")" 100 "a hundred binds in another one"
 ok "the log tells which one is left" wait_until 30 grep -q "dead binds in 1 mount namespaces could not be put right, among them that of process [0-9]*: Timer expired: restart these containers" "$DAEMON_LOG"
 matches "$(sed -n 's/.*that of process \([0-9]*\):.*/\1/p' "$DAEMON_LOG")" "^${CT_PID[h]}$" "by a process in it"
 ok "and the process that heals ends" wait_until 10 no_healer

@@ -197,11 +197,13 @@ done
 storm_containers
 storm_begin
 upgrades=0
-while [ $upgrades -lt 50 ] && upgrade; do
+wanted=50
+[ -z "${LXCFS_TEST_VM-}" ] || wanted=10
+while [ $upgrades -lt $wanted ] && upgrade; do
 	upgrades=$((upgrades + 1))
 done
 storm_end "$upgrades upgrades"
-is $upgrades 50 "fifty upgrades came to their end meanwhile"
+is $upgrades $wanted "all upgrades came to their end meanwhile"
 
 # ---- the end
 pid=$DAEMON_PID
