@@ -83,16 +83,28 @@ static bool ask_all(const struct member *members, long n, uint64_t *ns)
 	return true;
 }
 
-static bool measure(const struct member *members, long n, long rounds, uint64_t *ns)
+static bool ask_one(const struct member *members, long n, uint64_t *ns)
+{
+	for (long i = 0; i < n; i++) {
+		ns[i] = ask_member(&members[0]);
+		if (ns[i] == 0)
+			return false;
+	}
+	return true;
+}
+
+static bool measure(const struct member *members, long n, long rounds, uint64_t *ns, uint64_t *ones)
 {
 	if (!ask_all(members, n, ns))
 		return false;
 	timing_print(ns, (size_t)n);
 	putchar(' ');
 	for (long r = 0; r < rounds; r++)
-		if (!ask_all(members, n, ns + r * n))
+		if (!ask_all(members, n, ns + r * n) || !ask_one(members, n, ones + r * n))
 			return false;
 	timing_print(ns, (size_t)(rounds * n));
+	putchar(' ');
+	timing_print(ones, (size_t)(rounds * n));
 	putchar('\n');
 	return fflush(stdout) == 0;
 }
@@ -102,7 +114,8 @@ int main(int argc, char **argv)
 	const long count = argc > 4 ? atol(argv[1]) : 0, rounds = argc > 4 ? atol(argv[2]) : 0;
 	struct member *members = calloc((size_t)count + 1, sizeof(*members));
 	uint64_t *ns = calloc((size_t)(count * (rounds + 1)) + 1, sizeof(*ns));
-	bool good = count > 0 && rounds > 0 && members && ns;
+	uint64_t *ones = calloc((size_t)(count * rounds) + 1, sizeof(*ones));
+	bool good = count > 0 && rounds > 0 && members && ns && ones;
 	long made = 0;
 	char byte;
 
@@ -116,7 +129,7 @@ int main(int argc, char **argv)
 		good = start_member(&members[made], made, argv[3]);
 		made++;
 	}
-	good = good && measure(members, count, rounds, ns);
+	good = good && measure(members, count, rounds, ns, ones);
 	if (!good)
 		fprintf(stderr, "crowd: %ld of %ld containers: %s\n", made, count, strerror(errno));
 	while (good && read(STDIN_FILENO, &byte, 1) > 0)

@@ -3,7 +3,9 @@
  * A reader of the benchmarks. Prints plain numbers; what they mean is the script's business.
  *
  *   cycle alternate BLOCKS CYCLES FILE...   each file in turn, BLOCKS times CYCLES of it; a line
- *                                           "median p99" in ns for each
+ *                                           "median p99 ratio" for each: ns, ns, and the median of
+ *                                           what its blocks took, each divided by the first file's
+ *                                           next to it: a CPU's speed changes within a run
  *   cycle count CYCLES FILE                 so many, and nothing said
  *   cycle many READERS SECONDS FILE         at once; prints cycles a second
  */
@@ -19,11 +21,35 @@
 #define FILES_MAX 16
 #define WARM 50 /* cycles before a block that do not count */
 
+static int by_value(const void *a, const void *b)
+{
+	const double x = *(const double *)a, y = *(const double *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* Leaves each block sorted. */
+static double ratio(uint64_t *ns, uint64_t *base, size_t blocks, size_t n)
+{
+	double *each = calloc(blocks, sizeof(*each)), median;
+
+	if (!each)
+		return 0;
+	for (size_t b = 0; b < blocks; b++)
+		each[b] = (double)timing_median(ns + b * n, n) /
+			(double)timing_median(base + b * n, n);
+	qsort(each, blocks, sizeof(*each), by_value);
+	median = each[blocks / 2];
+	free(each);
+	return median;
+}
+
 static int alternate(int argc, char **argv)
 {
 	const size_t blocks = strtoul(argv[0], NULL, 10), n = strtoul(argv[1], NULL, 10);
 	const int files = argc - 2;
 	uint64_t *ns[FILES_MAX];
+	double ratios[FILES_MAX];
 
 	if (files > FILES_MAX || blocks == 0 || n == 0)
 		return EXIT_FAILURE;
@@ -37,9 +63,11 @@ static int alternate(int argc, char **argv)
 			for (size_t i = 0; i < n; i++)
 				ns[f][b * n + i] = timing_cycle(argv[2 + f]);
 		}
+	for (int f = files - 1; f >= 0; f--)
+		ratios[f] = ratio(ns[f], ns[0], blocks, n);
 	for (int f = 0; f < files; f++) {
 		timing_print(ns[f], blocks * n);
-		putchar('\n');
+		printf(" %.2f\n", ratios[f]);
 		free(ns[f]);
 	}
 	return EXIT_SUCCESS;

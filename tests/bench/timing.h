@@ -10,5 +10,8 @@
 /* Nanoseconds of one. Ends the process when the file cannot be read, or is empty. */
 uint64_t timing_cycle(const char *file);
 
+/* Sorts `ns`. */
+uint64_t timing_median(uint64_t *ns, size_t n);
+
 /* Prints "median p99". Sorts `ns`. */
 void timing_print(uint64_t *ns, size_t n);
