@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * One leader at a time waits on the device: poll(2) on it wakes every waiter, and a sleeping
- * read(2) is woken even while another thread spins. The others wait for its turn, which it gives
- * away when it will be late, or which is taken from it when it is. A request lies in the thread's
- * slot until it is answered, see handover.h.
+ * One leader at a time waits on the device, for a single thread answers a few readers quickest. The
+ * others wait for its turn, which it gives away when it will be late, or which is taken from it
+ * when it is. While there is a queue, there are more leaders. A request lies in the thread's slot
+ * until it is answered, see handover.h.
  */
 #include "loop.h"
 
@@ -32,9 +32,12 @@
 /* Newer than <linux/fuse.h> of the oldest supported systems. */
 #define OPCODE_STATX 52u
 
-/* So many requests in a row were there already: that is a queue, and not one reader's RELEASE with
- * its next OPEN behind it. */
-#define QUEUE_STREAK 3u
+/* The signs of a queue: each fifth request that was there already has another behind it, twice in a
+ * row. A single reader's RELEASE has its next OPEN behind it, at every fourth. And of its end: so
+ * many waits in a row. */
+#define QUEUE_LOOK 5u
+#define QUEUE_SIGNS 2u
+#define QUEUE_OVER 4u
 
 /* Sooner than anybody who was asleep is awake: the request was there already. */
 #define AT_ONCE_NS (3 * NS_PER_US)
@@ -48,11 +51,10 @@ enum role {
 struct loop {
 	struct fuse_session *session;
 	const struct fs *fs;
-	sem_t turn;       /* 0 while there is a leader */
-	struct spin spin; /* the leader's */
+	sem_t turn; /* a post is a place for a leader */
 	const _Atomic uint32_t *draining;
-	_Atomic unsigned busy; /* threads that do not wait for their turn */
-	unsigned busy_max;     /* more are not called only because requests are queued */
+	_Atomic unsigned leaders;
+	unsigned leaders_max; /* more would cost the readers their CPUs */
 	struct thread *threads;
 	unsigned n;
 };
@@ -62,7 +64,10 @@ struct thread {
 	struct handover_slot *slot;
 	unsigned index;
 	int device;
+	struct spin spin;
 	unsigned streak; /* requests in a row that were there already */
+	unsigned waits;  /* in a row: requests that were not */
+	unsigned signs;  /* of a queue, in a row */
 	_Atomic enum role role;
 };
 
@@ -185,15 +190,35 @@ static bool change_role(struct thread *t, enum role from, enum role to)
 	return atomic_compare_exchange_strong(&t->role, &from, to);
 }
 
+/* From `leaders` to one more or less of them, within the limits. */
+static bool change_leaders(struct loop *loop, int by)
+{
+	unsigned n = atomic_load(&loop->leaders);
+
+	do
+		if (by > 0 ? n >= loop->leaders_max : n <= 1)
+			return false;
+	while (!atomic_compare_exchange_weak(&loop->leaders, &n, n + (unsigned)by));
+	return true;
+}
+
+/* One leader too many? Its place is nobody's then. */
+static void retire(struct thread *t)
+{
+	if (t->waits < QUEUE_OVER || !change_leaders(t->loop, -1))
+		return;
+	if (!change_role(t, ROLE_WORKING, ROLE_FOLLOWER))
+		atomic_fetch_add(&t->loop->leaders, 1); /* it was given to somebody just now */
+}
+
 static void take_turn(struct thread *t)
 {
+	retire(t);
 	if (change_role(t, ROLE_WORKING, ROLE_WAITING))
 		return;
-	atomic_fetch_sub(&t->loop->busy, 1);
 	while (sem_wait(&t->loop->turn) < 0)
 		continue;
-	atomic_fetch_add(&t->loop->busy, 1);
-	t->streak = 0;
+	t->streak = t->waits = t->signs = 0;
 	atomic_store(&t->role, ROLE_WAITING);
 }
 
@@ -235,13 +260,11 @@ static void stand_still(const struct thread *t)
 }
 
 /* Asks for a while, if that is quicker than to sleep. */
-static void spin(const struct thread *t)
+static void spin(struct thread *t)
 {
-	struct spin *s = &t->loop->spin;
-
-	if (!spin_begin(s, clock_monotonic_ns()))
+	if (!spin_begin(&t->spin, clock_monotonic_ns()))
 		return;
-	while (poll_device(t, 0) == 0 && spin_again(s, clock_monotonic_ns()))
+	while (poll_device(t, 0) == 0 && spin_again(&t->spin, clock_monotonic_ns()))
 		continue;
 }
 
@@ -266,18 +289,29 @@ static void receive(struct thread *t)
 		if (error != ENOENT)
 			device_failed(error);
 	}
-	if (spin_end(&t->loop->spin, clock_monotonic_ns()) < AT_ONCE_NS)
+	if (spin_end(&t->spin, clock_monotonic_ns()) < AT_ONCE_NS) {
 		t->streak++;
-	else
-		t->streak = 0;
+		t->waits = 0;
+	} else {
+		t->streak = t->signs = 0;
+		t->waits++;
+	}
 }
 
-/* Another thread costs a wake-up, and a CPU that the readers may need: with two CPUs, one thread
- * answers half as much again as two do. */
-static bool needs_help(const struct thread *t)
+static bool sees_queue(struct thread *t)
 {
-	return t->streak >= QUEUE_STREAK && atomic_load(&t->loop->busy) < t->loop->busy_max &&
-		poll_device(t, 0) > 0;
+	if (t->streak == 0 || t->streak % QUEUE_LOOK != 0 ||
+		atomic_load(&t->loop->leaders) >= t->loop->leaders_max)
+		return false;
+	t->signs = poll_device(t, 0) > 0 ? t->signs + 1 : 0;
+	return t->signs >= QUEUE_SIGNS;
+}
+
+static void call_another(struct thread *t)
+{
+	t->signs = 0;
+	if (change_leaders(t->loop, 1))
+		sem_post(&t->loop->turn);
 }
 
 static void process(struct thread *t, size_t length)
@@ -370,8 +404,8 @@ static void *run(void *data)
 		take_turn(t);
 		receive(t);
 		atomic_store(&t->role, ROLE_WORKING);
-		if (needs_help(t))
-			pass_turn(t);
+		if (sees_queue(t))
+			call_another(t);
 		process(t, header_of(t->slot)->len);
 	}
 	return NULL;
@@ -392,10 +426,9 @@ static struct loop *loop_new(const struct loop_config *config)
 	loop->session = config->session;
 	loop->fs = config->fs;
 	loop->draining = &config->handover->draining;
-	loop->spin.never = config->no_spin || cpus < 2;
 	loop->n = config->n;
-	loop->busy = config->n;
-	loop->busy_max = cpus < 4 ? 1 : (unsigned)cpus / 2;
+	loop->leaders = 1;
+	loop->leaders_max = cpus < 4 ? (cpus < 2 ? 1 : 2) : (unsigned)cpus / 2;
 	sem_init(&loop->turn, 0, 1);
 	return loop;
 }
@@ -414,6 +447,7 @@ int loop_start(const struct loop_config *config, struct loop **ret)
 		int r;
 
 		t->loop = loop;
+		t->spin.never = config->no_spin || loop->leaders_max < 2;
 		t->slot = &handover->slots[i];
 		t->index = i;
 		t->device = config->devices[i];
