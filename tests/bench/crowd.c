@@ -3,10 +3,12 @@
  * Many containers that live at the same time, each of which reads when it is told to: what a first
  * read costs, and what a read costs when the containers take turns. Prints plain numbers.
  *
- * usage: crowd COUNT ROUNDS FILE DIR...
- * COUNT containers with a cgroup below each DIR and a cgroup namespace of their own. Prints
- * "first-median first-p99 turn-median turn-p99" in ns, then waits for the end of standard input
- * (so that somebody may look at the daemon), and takes all away.
+ * usage: crowd COUNT ROUNDS SETTLE FILE DIR...
+ * COUNT containers with a cgroup below each DIR and a cgroup namespace of their own. All read once;
+ * SETTLE seconds later they take turns, ROUNDS times, and as many reads of the first one alone come
+ * after each round. Prints "first-median first-p99 turn-median turn-p99 one-median one-p99" in ns,
+ * then waits for the end of standard input (so that somebody may look at the daemon), and takes all
+ * away.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -93,12 +95,14 @@ static bool ask_one(const struct member *members, long n, uint64_t *ns)
 	return true;
 }
 
-static bool measure(const struct member *members, long n, long rounds, uint64_t *ns, uint64_t *ones)
+static bool measure(const struct member *members, long n, long rounds, unsigned settle,
+	uint64_t *ns, uint64_t *ones)
 {
 	if (!ask_all(members, n, ns))
 		return false;
 	timing_print(ns, (size_t)n);
 	putchar(' ');
+	sleep(settle);
 	for (long r = 0; r < rounds; r++)
 		if (!ask_all(members, n, ns + r * n) || !ask_one(members, n, ones + r * n))
 			return false;
@@ -111,7 +115,7 @@ static bool measure(const struct member *members, long n, long rounds, uint64_t 
 
 int main(int argc, char **argv)
 {
-	const long count = argc > 4 ? atol(argv[1]) : 0, rounds = argc > 4 ? atol(argv[2]) : 0;
+	const long count = argc > 5 ? atol(argv[1]) : 0, rounds = argc > 5 ? atol(argv[2]) : 0;
 	struct member *members = calloc((size_t)count + 1, sizeof(*members));
 	uint64_t *ns = calloc((size_t)(count * (rounds + 1)) + 1, sizeof(*ns));
 	uint64_t *ones = calloc((size_t)(count * rounds) + 1, sizeof(*ones));
@@ -120,16 +124,16 @@ int main(int argc, char **argv)
 	char byte;
 
 	if (!good) {
-		fprintf(stderr, "usage: crowd COUNT ROUNDS FILE DIR...\n");
+		fprintf(stderr, "usage: crowd COUNT ROUNDS SETTLE FILE DIR...\n");
 		return 2;
 	}
 	signal(SIGPIPE, SIG_IGN);
-	config.dirs = argv + 4;
+	config.dirs = argv + 5;
 	while (good && made < count) {
-		good = start_member(&members[made], made, argv[3]);
+		good = start_member(&members[made], made, argv[4]);
 		made++;
 	}
-	good = good && measure(members, count, rounds, ns, ones);
+	good = good && measure(members, count, rounds, (unsigned)atol(argv[3]), ns, ones);
 	if (!good)
 		fprintf(stderr, "crowd: %ld of %ld containers: %s\n", made, count, strerror(errno));
 	while (good && read(STDIN_FILENO, &byte, 1) > 0)
