@@ -4,7 +4,7 @@
 # What is for Kubernetes, as far as it can be tried without a cluster: the manifests are whole and say
 # what is served, and the DaemonSet's program keeps the daemon over the pod's end, replaces another
 # version's, and takes away what a dead one left.
-source "$(dirname "$0")/sees.sh"
+source "$(dirname "$0")/lib.sh"
 plan 18
 
 dir=$TOP/share/kubernetes
@@ -63,7 +63,6 @@ end_runtime() {
 	unmount_all $MNT
 }
 
-public_program
 ok "lxcfs-node is a script" sh -n "$dir/lxcfs-node"
 start_pod
 ok "a pod starts the daemon" wait_until 20 serves || diag "$(cat "$WORK/pod.log")"
