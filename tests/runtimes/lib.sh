@@ -14,7 +14,8 @@ chmod 711 "$WORK"
 # The README's lines hold as they stand: this mount namespace is the test's own.
 MNT=/var/lib/lxcfs
 RT_MADE_MNT=
-[ -d $MNT ] || { mkdir -p $MNT && RT_MADE_MNT=yes; } || bail "no $MNT"
+[ -d $MNT ] || { mkdir -p $MNT 2>/dev/null && RT_MADE_MNT=yes; } ||
+	{ mount -t tmpfs none /var/lib && mkdir $MNT; } || bail "no $MNT" # where nothing may be written
 
 RT_BYTES=$((256 * MIB))
 RT_KB=$((RT_BYTES / 1024))
@@ -127,6 +128,8 @@ while [ ! -e /dev/end ] && [ $n -lt 5000 ]; do
 done
 [ ! -e /dev/end ] || echo end'
 
+rt_readers=()
+
 start_reading() {
 	local i
 
@@ -135,7 +138,7 @@ start_reading() {
 			trap - EXIT INT TERM
 			in_rt "${RT_NAMES[i]}" sh -c "$RT_READ"
 		) </dev/null >"$WORK/reading.$i" 2>&1 &
-		background+=($!)
+		rt_readers+=($!)
 	done
 }
 
@@ -144,12 +147,12 @@ end_reading() {
 
 	for name in "${RT_NAMES[@]}"; do
 		in_rt "$name" sh -c ': >/dev/end' </dev/null >/dev/null 2>&1 &
-		background+=($!)
+		rt_readers+=($!)
 	done
-	for pid in "${background[@]}"; do
+	for pid in "${rt_readers[@]}"; do
 		wait "$pid"
 	done
-	background=()
+	rt_readers=()
 }
 
 count_readings() { wc -l "$WORK"/reading.* | awk '$2 != "total" { print $1 }'; }
