@@ -6,6 +6,7 @@
 # hook of Debian's own lxcfs package work with our files as well.
 source "$(dirname "$0")/lib.sh"
 source "$(dirname "$0")/lxc.sh"
+source "$(dirname "$0")/../mount/peer.sh"
 plan 20
 
 LXC=$WORK/lxc
@@ -93,13 +94,12 @@ new_lxc m "$(sed 's/^/lxc.mount.auto =\n/;q' <<<"$ours")"
 is "$(attach m cat /etc/group)" "root:x:0:" "a container without /proc and /sys starts"
 
 # ---- Debian's own snippet and hook, as they are in its package
-mkdir "$WORK/stock"
-(cd "$WORK/stock" && apt-get download -q lxcfs && dpkg-deb -x lxcfs_*.deb .) >"$WORK/download.log" 2>&1 || bail "$(cat "$WORK/download.log")"
+unpack_peer
 [ -d /usr/share/lxcfs ] || bail "no /usr/share/lxcfs: the package lxcfs is not installed"
-mount --bind "$WORK/stock/usr/share/lxcfs" /usr/share/lxcfs || bail "cannot bind"
-new_lxc s "lxc.include = $WORK/stock/usr/share/lxc/config/common.conf.d/00-lxcfs.conf"
+mount --bind "$PEER/usr/share/lxcfs" /usr/share/lxcfs || bail "cannot bind"
+new_lxc s "lxc.include = $PEER/usr/share/lxc/config/common.conf.d/00-lxcfs.conf"
 sees_itself "LXC, the stock snippet and hook" "$all" attach s
-OWNER=100000:100000 new_lxc t "lxc.include = $WORK/stock/usr/share/lxc/config/common.conf.d/00-lxcfs.conf
+OWNER=100000:100000 new_lxc t "lxc.include = $PEER/usr/share/lxc/config/common.conf.d/00-lxcfs.conf
 $LXC_IDMAP"
 is "$(attach t cat /proc/meminfo | value MemTotal)" $RT_KB "unprivileged too"
 
