@@ -7,7 +7,7 @@
 source "$(dirname "$0")/lib.sh"
 source "$(dirname "$0")/lxc.sh"
 source "$(dirname "$0")/../mount/peer.sh"
-plan 20
+plan 24
 
 LXC=$WORK/lxc
 started=()
@@ -65,6 +65,14 @@ new_lxc n "$ours" ".$MNT"
 sees_itself "LXC, with a $MNT inside" "$all" attach n
 is "$(attach n cat "$MNT/proc/meminfo" | value MemTotal)" $RT_KB "it is handed on"
 
+# ---- a reboot: LXC runs the post-stop hook, starts the container again, and that mounts anew
+before=$(lxc-info -P "$LXC" -n a -p -H)
+started_anew() { [ "$(lxc-info -P "$LXC" -n a -p -H)" != "$before" ] && attach a true 2>/dev/null; }
+attach a reboot -f >/dev/null 2>&1
+ok "a container that reboots starts again" wait_until 20 started_anew
+is "$(what_differs "$(read_all attach a)" $RT_KB $all)" "" "and sees itself in every file"
+is "$(grep -c -i 'post-stop\|reboot.hook' "$WORK/a.log")" 0 "no hook complains" || diag "$(cat "$WORK/a.log")"
+
 # ---- LXC in LXC: the machine's programs, and of lxcfs only what is handed on
 nested=$LXC/o/rootfs
 mkdir -p "$nested"/{proc,sys,dev,tmp,etc,root,run,var/lib/lxc,usr,ct/inner} "$nested$MNT" "$nested$WORK"/{bin,installed}
@@ -106,5 +114,7 @@ is "$(attach t cat /proc/meminfo | value MemTotal)" $RT_KB "unprivileged too"
 all_go_on_reading
 all_are_healed
 stop_daemon
+lxc-stop -P "$LXC" -n m -k -o "$WORK/stop.log" -l WARN
+is "$? $(lxc-info -P "$LXC" -n m -s -H)" "0 STOPPED" "no daemon: a container stops, and the post-stop hook is content"
 new_lxc w "$ours"
 is "$(attach w cat /proc/meminfo | value MemTotal)" "$HOST_MEM_KB" "no daemon: the container starts"
