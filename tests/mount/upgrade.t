@@ -4,16 +4,9 @@
 # SIGUSR1 puts the version that lies at the daemon's path into its place, and nobody notices; a file
 # there that cannot take over leaves the running one serving.
 source "$(dirname "$0")/lib.sh"
+source "$(dirname "$0")/upgrade.sh"
 source "$(dirname "$0")/storm.sh"
 plan $((62 + STORM_TESTS + 1))
-
-original=$LXCFS
-mkdir "$WORK/bin"
-LXCFS=$WORK/bin/lxcfs
-
-install_binary() { # as a package manager does it
-	cp "$original" "$WORK/bin/new" && mv "$WORK/bin/new" "$LXCFS"
-}
 
 # install_script LINE...: of a shell, in the binary's place.
 install_script() {
@@ -30,19 +23,7 @@ kill_worker() {
 	[ "$pid" = 0 ] || kill -KILL "$pid"
 }
 
-log_lines() { grep -c -e "$1" "$DAEMON_LOG"; }
-log_has() { [ "$(log_lines "$1")" -ge "$2" ]; }
 other_worker() { [ "$(worker_pid)" != 0 ] && [ "$(worker_pid)" != "$1" ]; }
-done_line="goes on with the connection from the version before"
-
-upgrade() {
-	local n
-
-	n=$(log_lines "$done_line")
-	kill -USR1 "$DAEMON_PID"
-	wait_until 30 log_has "$done_line" $((n + 1))
-}
-
 mount_line() { awk -v m="$MNT" '$5 == m' /proc/self/mountinfo; }
 busy() { awk '$1 == "cpu" { print $2 + $3 + $4 }'; }
 shape() { sed 's/[0-9][0-9]*/N/g; s/  */ /g'; }
@@ -66,7 +47,6 @@ memory() {
 version_at=8
 minor_at=$((80 + 264 + 16 + 4))
 
-install_binary
 start_daemon
 new_container c --memory=$((256 * MIB)) --cpus=0
 new_container d --memory=$((128 * MIB)) --cpus=1

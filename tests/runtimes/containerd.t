@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 # containerd by its own ctr, with the README's line: the runtime that adds the hook.
-source "$(dirname "$0")/sees.sh"
-plan 5
+source "$(dirname "$0")/lib.sh"
+plan 6
 
 CONTAINERD=
 
@@ -38,7 +38,6 @@ end_runtime() {
 }
 
 start_daemon
-public_program
 busybox_root "$WORK/rootfs"
 mount -t tmpfs none /run || bail "no /run"
 sed "s,@bindir@,$WORK/bin," "$TOP/share/oci/lxcfs-runc.in" >"$WORK/bin/lxcfs-runc"
@@ -55,9 +54,11 @@ container() {
 		sleep 600 </dev/null >"$WORK/$1.log" 2>&1 || diag "$(cat "$WORK/$1.log")"
 }
 
+in_web() { ctr tasks exec --exec-id "n$BASHPID.$RANDOM" web "$@"; }
+
 container web
 set_limit web cpus 0
-sees_itself "containerd" "$RT_PROC $RT_PRESSURE" ctr tasks exec --exec-id "n$RANDOM" web
+sees_itself "containerd" "$RT_PROC $RT_PRESSURE" in_web
 all_go_on_reading
 all_are_healed
 stop_daemon

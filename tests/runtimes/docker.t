@@ -3,8 +3,8 @@
 #
 # Docker, in each way that the README tells: the runtime of daemon.json, -v, Compose's list; run, exec
 # and update, where a changed limit shows at once.
-source "$(dirname "$0")/sees.sh"
-plan 12
+source "$(dirname "$0")/lib.sh"
+plan 13
 
 HOST=unix://$WORK/docker.sock
 DOCKERD=
@@ -45,7 +45,6 @@ container() { # NAME WHAT WANTED-FILES OPTION...
 }
 
 start_daemon
-public_program
 busybox_root "$WORK/rootfs"
 mount -t tmpfs none /run || bail "no /run"
 cp "$TOP/share/docker/daemon.json.in" "$WORK/daemon.json"

@@ -3,7 +3,7 @@
 #
 # meson install: everything is there, below a prefix of one's own, with DESTDIR and without, and names
 # only what is there; the scripts of each init start and stop the daemon; each shell completes.
-source "$(dirname "$0")/sees.sh"
+source "$(dirname "$0")/lib.sh"
 plan 25
 
 prefix=/opt/lxcfs-test

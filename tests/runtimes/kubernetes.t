@@ -4,8 +4,8 @@
 # What is for Kubernetes, as far as it can be tried without a cluster: the manifests are whole and say
 # what is served, and the DaemonSet's program keeps the daemon over the pod's end, replaces another
 # version's, and takes away what a dead one left.
-source "$(dirname "$0")/sees.sh"
-plan 18
+source "$(dirname "$0")/lib.sh"
+plan 20
 
 dir=$TOP/share/kubernetes
 state=$WORK/state
@@ -36,6 +36,36 @@ c = tomllib.load(open(sys.argv[1], "rb"))["plugins"]["io.containerd.grpc.v1.cri"
 print(c["enable_cdi"], *c["containerd"]["runtimes"]["lxcfs"]["options"].values())' "$dir/containerd.toml")" "True /usr/bin/lxcfs-runc" \
 	"containerd.toml names the handler of the RuntimeClass"
 
+# ---- the same against the API's own types, which know every field (npm's kubernetes-models)
+# The package has the policy as v1, whose fields are those of v1beta1.
+as_typescript() { # FILE...
+	/usr/bin/python3 - "$@" <<-'END'
+		import json, sys, yaml
+		n = 0
+		for path in sys.argv[1:]:
+		    for doc in yaml.safe_load_all(open(path)):
+		        api = doc["apiVersion"] = doc["apiVersion"].replace("k8s.io/v1beta1", "k8s.io/v1")
+		        n += 1
+		        print(f'import {{ I{doc["kind"]} as T{n} }} from "kubernetes-models/{api}";')
+		        print(f"export const d{n}: T{n} = {json.dumps(doc, indent=1)};")
+	END
+}
+checked() {
+	(cd "$WORK/npm" && node_modules/.bin/tsc --noEmit --strict --skipLibCheck --module nodenext --moduleResolution nodenext "$@") 2>&1
+}
+mkdir "$WORK/npm"
+echo '{"private":true}' >"$WORK/npm/package.json"
+(cd "$WORK/npm" && HOME=$WORK npm install --ignore-scripts --no-audit --no-fund --no-package-lock --loglevel=error \
+	kubernetes-models@5.1.0 typescript@5.9.3) </dev/null >"$WORK/npm.log" 2>&1 || bail "npm: $(cat "$WORK/npm.log")"
+as_typescript "$dir"/{daemonset,policy,runtimeclass}.yaml >"$WORK/npm/all.ts"
+is "$(checked all.ts)" "" "each field of the manifests is the API's"
+wrong=()
+for change in s/hostPID/hostPid/ s/mountPropagation/mountPropagaton/ s/Bidirectional/Both/ 's/"name": "lxcfs"/"name": 1/' s/patchType/pachType/ s/handler/handle/; do
+	wrong+=("wrong${#wrong[@]}.ts")
+	sed "$change" "$WORK/npm/all.ts" >"$WORK/npm/${wrong[-1]}"
+done
+is "$(checked "${wrong[@]}" | sed -n 's/^\(wrong[0-9].ts\)(.*error.*/\1/p' | sort -u | xargs)" "${wrong[*]}" "a field that is misspelt, missing or of another type would not be"
+
 # ---- the DaemonSet's program
 start_pod() { # in a cgroup of its own, which is all that ends with it
 	make_cgroup pod || bail "no cgroup"
@@ -63,7 +93,6 @@ end_runtime() {
 	unmount_all $MNT
 }
 
-public_program
 ok "lxcfs-node is a script" sh -n "$dir/lxcfs-node"
 start_pod
 ok "a pod starts the daemon" wait_until 20 serves || diag "$(cat "$WORK/pod.log")"

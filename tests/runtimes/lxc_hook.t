@@ -4,8 +4,10 @@
 # LXC containers, privileged and not, with the snippet and the hooks that are installed: what they see,
 # what a container inside one sees, and that a container starts whatever is missing. The snippet and
 # hook of Debian's own lxcfs package work with our files as well.
-source "$(dirname "$0")/sees.sh"
-plan 19
+source "$(dirname "$0")/lib.sh"
+source "$(dirname "$0")/lxc.sh"
+source "$(dirname "$0")/../mount/peer.sh"
+plan 24
 
 LXC=$WORK/lxc
 started=()
@@ -19,15 +21,6 @@ end_runtime() {
 	remove_pivot
 }
 
-limits() { # CGROUP MEMORY
-	if is_v2; then
-		printf 'lxc.cgroup2.memory.max = %s\nlxc.cgroup2.cpuset.cpus = 0\n' "$2"
-	else
-		printf 'lxc.cgroup.memory.limit_in_bytes = %s\nlxc.cgroup.cpuset.cpus = 0\n' "$2"
-	fi
-	printf 'lxc.cgroup.dir = %s\n' "$CG_PARENT/$1"
-}
-
 # new_lxc NAME [CONFIGURATION [ROOTFS-DIRECTORY...]]
 new_lxc() {
 	local name=$1 more=${2-}
@@ -39,7 +32,7 @@ new_lxc() {
 	{
 		printf 'lxc.uts.name = c\nlxc.rootfs.path = dir:%s/rootfs\nlxc.net.0.type = empty\n' "$LXC/$name"
 		printf 'lxc.mount.auto = proc:mixed sys:mixed\nlxc.init.cmd = /bin/sleep 600\n%s\n' "$more"
-		limits "$name" $RT_BYTES
+		lxc_limits "$name" $RT_BYTES
 	} >"$LXC/$name/config"
 	started+=("$name")
 	lxc-start -P "$LXC" -n "$name" -o "$WORK/$name.log" -l WARN || diag "lxc-start: $(cat "$WORK/$name.log")"
@@ -52,36 +45,33 @@ attach() { # NAME COMMAND...
 	lxc-attach -P "$LXC" -n "$name" --clear-env -v PATH=/bin -- "$@"
 }
 
-# fill_in FILE: as meson install does, in $WORK/installed.
-fill_in() {
-	sed "s,@bindir@,$WORK/bin,; s,@pkgdatadir@,$WORK/installed," "$TOP/share/lxc/$1.in" >"$WORK/installed/$1"
-	chmod 755 "$WORK/installed/$1"
-}
-
-note_pivot
 start_daemon
-public_program
 all="$RT_PROC $RT_PRESSURE"
 mkdir "$LXC" "$WORK/installed"
 for file in 00-lxcfs.conf lxc.mount.hook lxc.reboot.hook; do
-	fill_in $file
+	fill_in $file "$WORK/installed"
 done
-echo root:100000:65536 >"$WORK/subid"
-mount --bind "$WORK/subid" /etc/subuid && mount --bind "$WORK/subid" /etc/subgid || bail "no subordinate ids"
+prepare_ids
 
 ours="lxc.include = $WORK/installed/00-lxcfs.conf"
-idmap="lxc.idmap = u 0 100000 65536
-lxc.idmap = g 0 100000 65536"
 
 new_lxc a "$ours"
 sees_itself "LXC" "$all" attach a
 OWNER=100000:100000 new_lxc u "$ours
-$idmap"
+$LXC_IDMAP"
 sees_itself "LXC, unprivileged" "$all" attach u
 is "$(attach a grep -c "^[^-]* $MNT " /proc/self/mountinfo)" 0 "without a $MNT inside nothing is handed on"
 new_lxc n "$ours" ".$MNT"
 sees_itself "LXC, with a $MNT inside" "$all" attach n
 is "$(attach n cat "$MNT/proc/meminfo" | value MemTotal)" $RT_KB "it is handed on"
+
+# ---- a reboot: LXC runs the post-stop hook, starts the container again, and that mounts anew
+before=$(lxc-info -P "$LXC" -n a -p -H)
+started_anew() { [ "$(lxc-info -P "$LXC" -n a -p -H)" != "$before" ] && attach a true 2>/dev/null; }
+attach a reboot -f >/dev/null 2>&1
+ok "a container that reboots starts again" wait_until 20 started_anew
+is "$(what_differs "$(read_all attach a)" $RT_KB $all)" "" "and sees itself in every file"
+is "$(grep -c -i 'post-stop\|reboot.hook' "$WORK/a.log")" 0 "no hook complains" || diag "$(cat "$WORK/a.log")"
 
 # ---- LXC in LXC: the machine's programs, and of lxcfs only what is handed on
 nested=$LXC/o/rootfs
@@ -91,7 +81,7 @@ for name in bin sbin lib lib64; do
 done
 busybox_root "$nested/ct/inner/rootfs"
 printf '%s\n' 'lxc.uts.name = i' 'lxc.rootfs.path = dir:/ct/inner/rootfs' 'lxc.net.0.type = empty' \
-	'lxc.mount.auto = proc:mixed sys:mixed' 'lxc.init.cmd = /bin/sleep 600' 'lxc.console.path = none' "$ours" "$(limits i $((128 * MIB)) | sed '$d')" \
+	'lxc.mount.auto = proc:mixed sys:mixed' 'lxc.init.cmd = /bin/sleep 600' 'lxc.console.path = none' "$ours" "$(lxc_limits i $((128 * MIB)) | sed '$d')" \
 	>"$nested/ct/inner/config"
 new_lxc o "$ours
 lxc.pty.max = 16
@@ -112,18 +102,19 @@ new_lxc m "$(sed 's/^/lxc.mount.auto =\n/;q' <<<"$ours")"
 is "$(attach m cat /etc/group)" "root:x:0:" "a container without /proc and /sys starts"
 
 # ---- Debian's own snippet and hook, as they are in its package
-mkdir "$WORK/stock"
-(cd "$WORK/stock" && apt-get download -q lxcfs && dpkg-deb -x lxcfs_*.deb .) >"$WORK/download.log" 2>&1 || bail "$(cat "$WORK/download.log")"
+unpack_peer
 [ -d /usr/share/lxcfs ] || bail "no /usr/share/lxcfs: the package lxcfs is not installed"
-mount --bind "$WORK/stock/usr/share/lxcfs" /usr/share/lxcfs || bail "cannot bind"
-new_lxc s "lxc.include = $WORK/stock/usr/share/lxc/config/common.conf.d/00-lxcfs.conf"
+mount --bind "$PEER/usr/share/lxcfs" /usr/share/lxcfs || bail "cannot bind"
+new_lxc s "lxc.include = $PEER/usr/share/lxc/config/common.conf.d/00-lxcfs.conf"
 sees_itself "LXC, the stock snippet and hook" "$all" attach s
-OWNER=100000:100000 new_lxc t "lxc.include = $WORK/stock/usr/share/lxc/config/common.conf.d/00-lxcfs.conf
-$idmap"
+OWNER=100000:100000 new_lxc t "lxc.include = $PEER/usr/share/lxc/config/common.conf.d/00-lxcfs.conf
+$LXC_IDMAP"
 is "$(attach t cat /proc/meminfo | value MemTotal)" $RT_KB "unprivileged too"
 
 all_go_on_reading
 all_are_healed
 stop_daemon
+lxc-stop -P "$LXC" -n m -k -o "$WORK/stop.log" -l WARN
+is "$? $(lxc-info -P "$LXC" -n m -s -H)" "0 STOPPED" "no daemon: a container stops, and the post-stop hook is content"
 new_lxc w "$ours"
 is "$(attach w cat /proc/meminfo | value MemTotal)" "$HOST_MEM_KB" "no daemon: the container starts"

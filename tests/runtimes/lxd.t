@@ -3,8 +3,9 @@
 #
 # LXD, for which nothing is configured: its containers, privileged and not, read LXC's snippet as it
 # is installed. Limits that change while they run show at once.
-source "$(dirname "$0")/sees.sh"
-plan 11
+source "$(dirname "$0")/lib.sh"
+source "$(dirname "$0")/lxc.sh"
+plan 12
 
 LXD=
 export LXD_DIR=$WORK/lxd HOME=$WORK/home
@@ -27,23 +28,19 @@ container() { # NAME OPTION...
 		diag "$(cat "$WORK/$name.log")" "$(lxc info --show-log "$name" 2>&1 | tail -n 20)"
 }
 
-note_pivot
 n_cpus=$(wc -w <<<"$(expand_list "$HOST_CPUS")")
 start_daemon --enable-cfs
-public_program
 busybox_root "$WORK/image/rootfs"
 mount -t tmpfs none /run || bail "no /run"
 # installed
 mkdir "$WORK/hooks" "$WORK/conf" "$LXD_DIR" "$HOME"
 for file in lxc.mount.hook lxc.reboot.hook; do
-	sed "s,@bindir@,$WORK/bin," "$TOP/share/lxc/$file.in" >"$WORK/hooks/$file"
+	fill_in $file "$WORK/hooks"
 done
-chmod 755 "$WORK/hooks"/*
-sed "s,@pkgdatadir@,/usr/share/lxcfs," "$TOP/share/lxc/00-lxcfs.conf.in" >"$WORK/conf/00-lxcfs.conf"
+fill_in 00-lxcfs.conf "$WORK/conf" /usr/share/lxcfs
 mount --bind "$WORK/hooks" /usr/share/lxcfs && mount --bind "$WORK/conf" /usr/share/lxc/config/common.conf.d ||
 	bail "no LXC configuration"
-echo root:100000:65536 >"$WORK/subid"
-mount --bind "$WORK/subid" /etc/subuid && mount --bind "$WORK/subid" /etc/subgid || bail "no subordinate ids"
+prepare_ids
 
 lxd --group root --logfile="$WORK/lxd.log" </dev/null >/dev/null 2>&1 &
 LXD=$!

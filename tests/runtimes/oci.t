@@ -3,8 +3,8 @@
 #
 # runc and crun with a bundle of their own: by mounts in config.json, by the createContainer hook, in
 # namespaces for users and cgroups; and what the hook leaves alone.
-source "$(dirname "$0")/sees.sh"
-plan 18
+source "$(dirname "$0")/lib.sh"
+plan 19
 
 started=() # "runtime id"
 
@@ -62,7 +62,6 @@ mounts() { # DEVICE, of the CDI spec
 }
 
 start_daemon
-public_program
 all="$RT_PROC $RT_PRESSURE"
 
 container() { # RUNTIME ID NAME WANTED-FILES JQ-EDIT

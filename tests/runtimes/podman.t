@@ -3,8 +3,8 @@
 #
 # podman, in each way that the README tells: a directory of hooks, CDI devices, -v; with the host's
 # pid namespace, and two containers of different limits in one pid namespace.
-source "$(dirname "$0")/sees.sh"
-plan 23
+source "$(dirname "$0")/lib.sh"
+plan 24
 
 PODMAN=(podman --root "$WORK/storage" --runroot "$WORK/runroot" --tmpdir "$WORK/tmp" --cgroup-manager=cgroupfs
 	--storage-driver=vfs --events-backend=none)
@@ -58,7 +58,6 @@ container() {
 first_line() { podman_with runc exec "$1" sh -c 'head -n 1 /proc/meminfo'; }
 
 start_daemon
-public_program
 all="$RT_PROC $RT_PRESSURE"
 busybox_root "$WORK/rootfs"
 # /run/cdi is the test's, and so is what else runtimes keep there

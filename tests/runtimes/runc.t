@@ -5,7 +5,7 @@
 # the files of the tree quota/: they see themselves, and go on doing so however the daemon's
 # connection ends.
 source "$(dirname "$0")/lib.sh"
-plan $((CONNECTION_TESTS + 2))
+plan $((CONNECTION_TESTS + 2 + GO_ON_TESTS + 2))
 
 RUNC="runc --root $WORK/runc"
 
@@ -28,7 +28,7 @@ new_rootfs() { # DIRECTORY: the machine's programs, nothing else
 
 # The specification that `runc spec` writes, with what the test needs of it.
 write_config() { # DIRECTORY NAME MEMORY FROM USER-NAMESPACE
-	$RUNC spec -b "$1" && python3 - "$1/config.json" "$CG_PARENT/$2" "$3" "$4" "$5" $RT_FILES $CPU_DIR <<-'END'
+	$RUNC spec -b "$1" && python3 - "$1/config.json" "$CG_PARENT/$2" "$3" "$4" "$5" $SERVED $CPU_DIR <<-'END'
 	import json, sys
 	path, cgroup, memory, source, userns, *files = sys.argv[1:]
 	spec = json.load(open(path))
@@ -54,14 +54,13 @@ new_runc() { # NAME MEMORY FROM [USER-NAMESPACE]
 	[ -z "${4-}" ] || chown -hR 100000:100000 "$bundle/rootfs"
 	write_config "$bundle" "$1" "$2" "$3" "${4-}" || bail "no configuration for runc"
 	$RUNC run -d -b "$bundle" "$1" >"$WORK/$1.log" 2>&1 </dev/null || bail "runc run: $(cat "$WORK/$1.log")"
-	add_container "$1" "$($RUNC state "$1" | awk -F'[ ,:]+' '/"pid"/ { print $3 }')" \
-		"-p -m${4:+ -U}" $(($2 / 1024))
+	add_init "$1" $(($2 / 1024)) "$($RUNC state "$1" | awk -F'[ ,:]+' '/"pid"/ { print $3 }')" "-p -m${4:+ -U}"
 }
 
 start_daemon
-chmod 711 "$WORK"
 new_runc a $((256 * MIB)) "$MNT"
 new_runc u $((128 * MIB)) "$MNT/quota" userns
 isnt "$(readlink "/proc/${CT_PID[u]}/ns/user")" "$(readlink /proc/self/ns/user)" "one has a user namespace"
+all_go_on_reading
 survive_all_ends
 is "$(for n in a u; do awk '/ - fuse.lxcfs / && $6 !~ /^ro,/' "/proc/${CT_PID[$n]}/mountinfo"; done)" "" "read-only binds stay so"
