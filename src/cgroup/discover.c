@@ -124,13 +124,6 @@ static int open_mount(const struct root *root, const struct mount *m, struct cgr
 	return 0;
 }
 
-/* What says nothing of the mount itself. A daemon that went on without the hierarchy would show
- * containers the host's values; one that ends is started again. */
-static bool may_pass(int r)
-{
-	return r == -ENOMEM || r == -EMFILE || r == -ENFILE || r == -EIO;
-}
-
 /* Whether `root` shows more of a hierarchy than `than`. What starts with "/.." was mounted from
  * outside the daemon's cgroup namespace, where paths cannot be told apart. */
 static bool is_wider(struct slice root, const char *than)
@@ -157,8 +150,9 @@ static int add_hierarchy(const struct root *root, const struct mount *m, struct 
 	};
 	int r = open_mount(root, m, &h);
 
+	/* Not gone on without: a daemon that ends is started again. */
 	if (r < 0)
-		return may_pass(r) ? r : 0;
+		return is_shortage(r) ? r : 0;
 	r = h.unified ? name_v2(&h) : name_v1(m->options, &h);
 	if (r < 0 || l->n == CGROUP_HIERARCHIES) {
 		if (r == 0)
@@ -183,7 +177,7 @@ static int add_mount(const struct root *root, const struct mount *m, struct cgro
 		if (h->dev != dev)
 			continue;
 		r = is_wider(m->root, h->mount_root) ? open_mount(root, m, h) : 0;
-		return may_pass(r) ? r : 0;
+		return is_shortage(r) ? r : 0;
 	}
 	return add_hierarchy(root, m, l);
 }

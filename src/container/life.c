@@ -303,8 +303,12 @@ static int open_events(struct container_cache *c, const struct cgroup_paths *pat
 	if (layout->unified < 0)
 		return -1;
 	path = cgroup_path_below(&layout->hierarchy[layout->unified], paths->path[layout->unified]);
-	if (!path || asprintf(&name, "%s/cgroup.events", path) < 0)
+	if (!path)
 		return -1;
+	if (asprintf(&name, "%s/cgroup.events", path) < 0) {
+		name = NULL;
+		return -1;
+	}
 	return openat(layout->hierarchy[layout->unified].dirfd, name, O_RDONLY | O_CLOEXEC);
 }
 
