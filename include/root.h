@@ -7,6 +7,8 @@
 #pragma once
 
 #include <dirent.h>
+#include <errno.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "text.h"
@@ -30,6 +32,13 @@ struct root {
 /* Opens `path`, `path`/proc and `path`/sys. 0 or -errno. */
 int root_open(const char *path, struct root *ret);
 void root_close(struct root *root);
+
+/* An error (-errno) that tells of the machine and nothing of the file: whoever went on as if there
+ * were no such file would show a container what is not its own. */
+static inline bool is_shortage(int r)
+{
+	return r == -ENOMEM || r == -EMFILE || r == -ENFILE || r == -EIO;
+}
 
 /* Opens a directory to be listed; a symbolic link is none. NULL with errno. */
 DIR *open_dir_at(int dirfd, const char *path);

@@ -346,9 +346,11 @@ static int take_options(int argc, char **argv, struct options *o, FILE *errors)
 	opterr = 0;
 	optind = 0; /* GNU: begin anew */
 	while ((number = getopt_long(argc, argv, tables.letters, tables.names, NULL)) != -1) {
-		if (number == '?' || number == ':')
+		const struct row *row = find_row(number);
+
+		if (!row) /* '?' or ':' */
 			return wrong_option(number, argv[optind - 1], errors);
-		r = take(find_row(number), optarg, o, errors);
+		r = take(row, optarg, o, errors);
 		if (r)
 			return r;
 	}

@@ -20,7 +20,7 @@
 #include "log.h"
 
 #define LOCKS 64u
-#define BUCKETS (LOCKS * 256u)
+#define BUCKETS (LOCKS * UINT64_C(256))
 #define NIL UINT32_MAX
 
 /* The one account of a lock that is between begin and end; valid while the lock is held. */

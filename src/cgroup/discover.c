@@ -79,14 +79,16 @@ static int name_v2(struct cgroup_hierarchy *h)
 {
 	autotext t = { 0 };
 	struct slice rest, line, word;
+	int r;
 
 	h->name = strdup("");
 	if (!h->name)
 		return -ENOMEM;
 	/* Usage lines of cpu.stat exist without any controller. */
 	h->controllers = CGROUP_BIT(CGROUP_CPUACCT);
-	if (read_file_at(h->dirfd, "cgroup.controllers", &t) < 0)
-		return 0;
+	r = read_file_at(h->dirfd, "cgroup.controllers", &t);
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
 	rest = slice_of(&t);
 	if (slice_line(&rest, &line))
 		while (slice_word(&line, &word))
@@ -148,8 +150,9 @@ static int add_hierarchy(const struct root *root, const struct mount *m, struct 
 	};
 	int r = open_mount(root, m, &h);
 
+	/* Not gone on without: a daemon that ends is started again. */
 	if (r < 0)
-		return r == -ENOMEM ? r : 0;
+		return is_shortage(r) ? r : 0;
 	r = h.unified ? name_v2(&h) : name_v1(m->options, &h);
 	if (r < 0 || l->n == CGROUP_HIERARCHIES) {
 		if (r == 0)
@@ -174,7 +177,7 @@ static int add_mount(const struct root *root, const struct mount *m, struct cgro
 		if (h->dev != dev)
 			continue;
 		r = is_wider(m->root, h->mount_root) ? open_mount(root, m, h) : 0;
-		return r == -ENOMEM ? r : 0;
+		return is_shortage(r) ? r : 0;
 	}
 	return add_hierarchy(root, m, l);
 }

@@ -165,7 +165,7 @@ int cgroup_hugetlb(
 		if (r == 0)
 			limit = min_u64(limit, one);
 	}
-	if (r < 0)
+	if (r != 0)
 		return r;
 	*ret_limit = limit;
 	*ret_usage = usage;

@@ -92,7 +92,7 @@ static int memsw_left(struct cgroup *c, uint64_t *left)
 			continue;
 		if (r == 0)
 			r = cgroup_read_u64(c, FILE_SWAP_USAGE, &usage);
-		if (r < 0)
+		if (r != 0)
 			return r;
 		*left = min_u64(*left, sat_sub(limit, usage));
 	}

@@ -73,10 +73,12 @@ static void push_children(struct walk *w, const char *path, int fd)
 
 	if (!dir)
 		leave_out(w, -errno);
-	while (dir && (entry = readdir(dir)))
+	while (dir && (errno = 0, (entry = readdir(dir))))
 		if (entry->d_type == DT_DIR && strcmp(entry->d_name, ".") != 0 &&
 			strcmp(entry->d_name, "..") != 0)
 			push_child(w, path, entry->d_name);
+	if (dir && errno)
+		leave_out(w, -errno);
 }
 
 static bool is_late(const struct walk *w)

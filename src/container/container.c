@@ -122,8 +122,10 @@ int container_new_host(struct container_cache *c, struct container **ret)
 		return err;
 	/* The life's own reference and pin are never given back: the host does not end. */
 	r = alloc_record(c, life);
-	if (!r)
+	if (!r) {
+		life_put(c, life);
 		return -ENOMEM;
+	}
 	r->subject.is_host = true;
 	r->own->hash = HASH_START;
 	*ret = r;
@@ -308,7 +310,8 @@ static int read_mountinfo(struct asking *a, pid_t pid)
 	return r;
 }
 
-static void look_at_mounts(struct asking *a)
+/* 0 where an answer can be had without as well. */
+static int look_at_mounts(struct asking *a)
 {
 	pid_t pid = a->is_short ? a->life->pid : a->tid;
 	int r = read_mountinfo(a, pid);
@@ -329,6 +332,7 @@ static void look_at_mounts(struct asking *a)
 			(int)pid, (unsigned)(MOUNTINFO_NS / NS_PER_MS));
 	else if (r < 0)
 		log_debug("mountinfo of process %d: %s", (int)pid, strerror(-r));
+	return is_shortage(r) ? r : 0;
 }
 
 static int apply_rules(struct asking *a, struct rules_result *ret)
@@ -487,9 +491,9 @@ int container_resolve(struct container_cache *c, pid_t tid, struct caller_key *k
 
 	if (r < 0)
 		return r;
-	look_at_mounts(&a);
+	r = look_at_mounts(&a);
 	/* An answer from before is better than one without a look at the mounts. */
 	if (a.provisional && (*ret = keys_keep(c, a.key, a.seen.generation)))
 		return 0;
-	return answer(&a, ret);
+	return r == 0 ? answer(&a, ret) : r;
 }

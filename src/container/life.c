@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -298,12 +299,12 @@ static int open_events(struct container_cache *c, const struct cgroup_paths *pat
 {
 	const struct cgroup_layout *layout = c->config.layout;
 	const char *path;
-	autofree char *name = NULL;
+	char name[PATH_MAX];
 
 	if (layout->unified < 0)
 		return -1;
 	path = cgroup_path_below(&layout->hierarchy[layout->unified], paths->path[layout->unified]);
-	if (!path || asprintf(&name, "%s/cgroup.events", path) < 0)
+	if (!path || (size_t)snprintf(name, sizeof(name), "%s/cgroup.events", path) >= sizeof(name))
 		return -1;
 	return openat(layout->hierarchy[layout->unified].dirfd, name, O_RDONLY | O_CLOEXEC);
 }

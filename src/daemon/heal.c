@@ -147,7 +147,7 @@ _Noreturn static void run_job(
 	struct healer *h, const struct heal_place *p, unsigned job, pid_t parent)
 {
 	const struct itimerval limit = { .it_value = {
-						 h->job_ms / 1000, h->job_ms % 1000 * 1000 } };
+						 h->job_ms / 1000, h->job_ms % 1000 * 1000L } };
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)
@@ -289,6 +289,7 @@ static void look(struct healer *h)
 {
 	h->deadline_ns = clock_monotonic_ns() + LOOK_LIMIT_NS;
 	h->failed = 0;
+	/* NOLINTNEXTLINE(clang-analyzer-core.*): no start without */
 	memset(h->shared, 0, sizeof(*h->shared));
 	look_at_process(h, getppid(), "self", false);
 	look_at_processes(h, true);

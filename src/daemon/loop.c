@@ -382,7 +382,7 @@ static void touch(struct handover_slot *s)
 	for (size_t i = 0; i < sizeof(s->request); i += SLAB_PAGE) {
 		volatile uint8_t *byte = &s->request[i];
 
-		*byte = *byte;
+		*byte = *byte; /* cppcheck-suppress selfAssignment */
 	}
 	mlock(s->request, sizeof(s->request));
 }

@@ -93,7 +93,7 @@ static int take_elsewhere(struct carried *c)
 
 	if (r == 0)
 		r = mounts_parse(slice_of(&text), NULL, &mounts);
-	if (r < 0)
+	if (r != 0)
 		return r;
 	for (size_t i = 0; i < mounts.n && r != -ENOMEM; i++) {
 		const struct slice point = mounts.list[i].point;

@@ -60,7 +60,7 @@ static unsigned descriptor_share(void)
 	limit.rlim_cur = limit.rlim_max;
 	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
 		log_info("cannot use all descriptors that are allowed: %m");
-	return (unsigned)min_u64(limit.rlim_max / 4, 2 * RECORDS_MAX);
+	return (unsigned)min_u64(limit.rlim_max / 4, UINT64_C(2) * RECORDS_MAX);
 }
 
 static unsigned cgroup_files_max(const struct options *o, unsigned share)

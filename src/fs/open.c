@@ -213,7 +213,7 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse
 		e = snapshot_range(fs, fi->fh, ino,
 			(struct range){ min_u64((uint64_t)off, SIZE_MAX), size }, content_file,
 			&s->content, &piece);
-	if (e < 0)
+	if (e != 0)
 		fuse_reply_err(req, -e);
 	else
 		fuse_reply_buf(req, piece.p, piece.n);

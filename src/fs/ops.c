@@ -78,7 +78,7 @@ static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 		e = attr_node(fs, &node, &attr, &timeout);
 	if (e == 0 && node.type == DT_REG)
 		splice_replying(fs, ino);
-	if (e < 0)
+	if (e != 0)
 		fuse_reply_err(req, -e);
 	else
 		fuse_reply_attr(req, &attr, timeout);

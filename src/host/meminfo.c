@@ -90,19 +90,21 @@ int host_meminfo_parse(struct host_meminfo *m)
 	return parse_totals(m) ? 0 : -EBADMSG;
 }
 
-/* A captured tree, or a kernel without the sysctl: the default. */
-static unsigned load_overcommit_ratio(struct host_cache *c)
+/* Where there is none, as without the sysctl, or none for us: the kernel's default. */
+static int load_overcommit_ratio(struct host_cache *c, unsigned *ret)
 {
 	autotext t = { 0 };
 	struct slice text, line;
-	uint64_t ratio;
+	uint64_t ratio = OVERCOMMIT_RATIO;
+	int r = host_cache_read(c, 1, &t);
 
-	if (host_cache_read(c, 1, &t) < 0)
-		return OVERCOMMIT_RATIO;
+	if (r < 0 && r != -ENOENT && r != -EACCES && r != -EPERM)
+		return r;
 	text = slice_of(&t);
-	if (!slice_line(&text, &line) || !slice_u64(slice_trim(line), &ratio))
-		return OVERCOMMIT_RATIO;
-	return (unsigned)min_u64(ratio, UINT32_MAX);
+	if (slice_line(&text, &line) && !slice_u64(slice_trim(line), &ratio))
+		ratio = OVERCOMMIT_RATIO;
+	*ret = (unsigned)min_u64(ratio, UINT32_MAX);
+	return 0;
 }
 
 static int load(struct host_cache *c, uint64_t now_ns, struct host_snapshot *base)
@@ -113,8 +115,8 @@ static int load(struct host_cache *c, uint64_t now_ns, struct host_snapshot *bas
 	(void)now_ns;
 	if (r < 0)
 		return r;
-	m->overcommit_ratio = load_overcommit_ratio(c);
-	return host_meminfo_parse(m);
+	r = load_overcommit_ratio(c, &m->overcommit_ratio);
+	return r == 0 ? host_meminfo_parse(m) : r;
 }
 
 const struct host_kind host_kind_meminfo = {

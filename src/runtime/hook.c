@@ -48,7 +48,7 @@ static int open_bundle_root(const char *path)
 	r = read_file_bounded(bundle, "config.json", MAX_CONFIG, 0, &config);
 	if (r == 0)
 		r = oci_config_root(slice_of(&config), &root);
-	if (r < 0)
+	if (r != 0)
 		return r;
 	fd = openat(bundle, root, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	return fd < 0 ? -errno : fd;

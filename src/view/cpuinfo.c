@@ -167,5 +167,5 @@ int view_cpuinfo(const struct view_args *a, struct text *t)
 
 	if (r == 0)
 		r = host_cpuinfo(a->host, a->now_ns, a->compat32, &info);
-	return r < 0 ? r : print_shown(info, &visible, t);
+	return r != 0 ? r : print_shown(info, &visible, t);
 }

@@ -34,7 +34,7 @@ int view_cpu_offline(const struct view_args *a, struct text *t)
 
 	if (r == 0)
 		r = host_cpus(a->host, a->now_ns, &cpus);
-	if (r < 0)
+	if (r != 0)
 		return r;
 	offline = cpus->possible;
 	cpumask_and_not(&offline, &visible);

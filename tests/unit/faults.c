@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The calls that may fail. Only calls that the daemon's objects make come here (ld's --wrap), so
+ * those of the C library itself and of Check do not, and what a sanitizer puts in their place
+ * stays.
+ */
+#include "faults.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+const struct fault faults[] = {
+	{ FAULT_MEMORY, ENOMEM, false },
+	{ FAULT_MEMORY, ENOMEM, true },
+	{ FAULT_OPEN, EMFILE, false },
+	{ FAULT_OPEN, ENFILE, true },
+	{ FAULT_OPEN, EIO, false },
+	{ FAULT_READ, EIO, false },
+	{ FAULT_READ, EIO, true },
+	{ FAULT_READ, ENODEV, false },
+	{ FAULT_READ, ENODEV, true },
+};
+const unsigned n_faults = sizeof(faults) / sizeof(faults[0]);
+
+static struct fault armed;
+static _Atomic bool is_armed, has_hit;
+static atomic_uint nth_call, calls;
+static atomic_long blocks;
+
+void fault_arm(const struct fault *f, unsigned nth)
+{
+	atomic_store(&is_armed, false);
+	atomic_store(&has_hit, false);
+	atomic_store(&calls, 0);
+	atomic_store(&nth_call, nth);
+	if (f)
+		armed = *f;
+	atomic_store(&is_armed, f != NULL);
+}
+
+bool fault_disarm(void)
+{
+	atomic_store(&is_armed, false);
+	return atomic_load(&has_hit);
+}
+
+static bool fails(enum fault_call call)
+{
+	unsigned n;
+
+	if (!atomic_load(&is_armed) || armed.call != call)
+		return false;
+	n = atomic_fetch_add(&calls, 1) + 1;
+	if (armed.lasting ? n < atomic_load(&nth_call) : n != atomic_load(&nth_call))
+		return false;
+	atomic_store(&has_hit, true);
+	errno = armed.error;
+	return true;
+}
+
+long fault_blocks(void)
+{
+	return atomic_load(&blocks);
+}
+
+unsigned fault_descriptors(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	unsigned n = 0;
+
+	while (dir && readdir(dir))
+		n++;
+	if (dir)
+		closedir(dir);
+	return n;
+}
+
+/* --- memory --------------------------------------------------------------------------------- */
+
+static void *counted(void *p)
+{
+	if (p)
+		atomic_fetch_add(&blocks, 1);
+	return p;
+}
+
+#define WRAP(type, name, ...)                                                                      \
+	type __real_##name(__VA_ARGS__);                                                           \
+	type __wrap_##name(__VA_ARGS__);                                                           \
+	type __wrap_##name(__VA_ARGS__)
+
+WRAP(void *, malloc, size_t n)
+{
+	return fails(FAULT_MEMORY) ? NULL : counted(__real_malloc(n));
+}
+
+WRAP(void *, calloc, size_t n, size_t size)
+{
+	return fails(FAULT_MEMORY) ? NULL : counted(__real_calloc(n, size));
+}
+
+WRAP(void *, realloc, void *old, size_t n)
+{
+	void *p = fails(FAULT_MEMORY) ? NULL : __real_realloc(old, n);
+
+	return old ? p : counted(p);
+}
+
+WRAP(void *, reallocarray, void *old, size_t n, size_t size)
+{
+	void *p = fails(FAULT_MEMORY) ? NULL : __real_reallocarray(old, n, size);
+
+	return old ? p : counted(p);
+}
+
+WRAP(char *, strdup, const char *s)
+{
+	return fails(FAULT_MEMORY) ? NULL : counted(__real_strdup(s));
+}
+
+WRAP(char *, strndup, const char *s, size_t n)
+{
+	return fails(FAULT_MEMORY) ? NULL : counted(__real_strndup(s, n));
+}
+
+/* Leaves rubbish in `ret` when it fails, as the manual page allows. */
+static int print(char **ret, const char *format, va_list args)
+{
+	int n;
+
+	if (fails(FAULT_MEMORY)) {
+		*ret = (char *)1;
+		return -1;
+	}
+	n = vasprintf(ret, format, args);
+	if (n >= 0)
+		counted(*ret);
+	return n;
+}
+
+int __wrap_asprintf(char **ret, const char *format, ...) __attribute__((format(printf, 2, 3)));
+int __wrap_asprintf(char **ret, const char *format, ...)
+{
+	va_list args;
+	int n;
+
+	va_start(args, format);
+	n = print(ret, format, args);
+	va_end(args);
+	return n;
+}
+
+int __wrap___asprintf_chk(char **ret, int flag, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+int __wrap___asprintf_chk(char **ret, int flag, const char *format, ...)
+{
+	va_list args;
+	int n;
+
+	(void)flag;
+	va_start(args, format);
+	n = print(ret, format, args);
+	va_end(args);
+	return n;
+}
+
+WRAP(void, free, void *p)
+{
+	if (p)
+		atomic_fetch_sub(&blocks, 1);
+	__real_free(p);
+}
+
+/* --- descriptors ---------------------------------------------------------------------------- */
+
+/* Nothing below a test creates files by these. */
+int __real_open64(const char *path, int flags, ...);
+int __wrap_open64(const char *path, int flags, ...);
+int __wrap_open64(const char *path, int flags, ...)
+{
+	return fails(FAULT_OPEN) ? -1 : __real_open64(path, flags);
+}
+
+int __real_openat64(int dirfd, const char *path, int flags, ...);
+int __wrap_openat64(int dirfd, const char *path, int flags, ...);
+int __wrap_openat64(int dirfd, const char *path, int flags, ...)
+{
+	return fails(FAULT_OPEN) ? -1 : __real_openat64(dirfd, path, flags);
+}
+
+WRAP(int, __openat64_2, int dirfd, const char *path, int flags)
+{
+	return fails(FAULT_OPEN) ? -1 : __real___openat64_2(dirfd, path, flags);
+}
+
+WRAP(int, epoll_create1, int flags)
+{
+	return fails(FAULT_OPEN) ? -1 : __real_epoll_create1(flags);
+}
+
+WRAP(int, eventfd, unsigned initval, int flags)
+{
+	return fails(FAULT_OPEN) ? -1 : __real_eventfd(initval, flags);
+}
+
+/* A descriptor that was opened is never lost by what is made of it. */
+WRAP(DIR *, fdopendir, int fd)
+{
+	return fails(FAULT_MEMORY) ? NULL : __real_fdopendir(fd);
+}
+
+/* --- reads ---------------------------------------------------------------------------------- */
+
+WRAP(ssize_t, pread64, int fd, void *buffer, size_t n, off_t offset)
+{
+	return fails(FAULT_READ) ? -1 : __real_pread64(fd, buffer, n, offset);
+}
+
+WRAP(ssize_t, readlinkat, int dirfd, const char *path, char *buffer, size_t n)
+{
+	return fails(FAULT_READ) ? -1 : __real_readlinkat(dirfd, path, buffer, n);
+}
+
+WRAP(int, fstat64, int fd, struct stat *st)
+{
+	return fails(FAULT_READ) ? -1 : __real_fstat64(fd, st);
+}
+
+WRAP(int, fstatat64, int dirfd, const char *path, struct stat *st, int flags)
+{
+	return fails(FAULT_READ) ? -1 : __real_fstatat64(dirfd, path, st, flags);
+}
+
+WRAP(struct dirent *, readdir64, DIR *dir)
+{
+	return fails(FAULT_READ) ? NULL : __real_readdir64(dir);
+}

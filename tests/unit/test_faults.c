@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A machine that is out of memory or descriptors, or whose files cannot be read: every call that
+ * can fail fails once for every served file of the captured machines (golden.h), and from it on for
+ * good. Whoever reads meanwhile gets the golden text or an error, the next one the golden text.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cleanup.h"
+#include "faults.h"
+#include "golden.h"
+#include "unit.h"
+
+#define FAILURES_MAX 5000u /* more calls than any file costs */
+
+struct answer {
+	const struct golden *golden;
+	struct golden_case of;
+	const struct view *view;
+	struct text expected;
+	bool is_error;
+};
+
+static void answer_read(const struct golden *g, struct answer *ret)
+{
+	struct slice file = slice_str(g->file);
+	autofree char *path = NULL;
+
+	*ret = (struct answer){ .golden = g, .is_error = slice_ends(file, ".error") };
+	if (ret->is_error)
+		file.n -= strlen(".error");
+	ret->view = view_by_file(file);
+	ck_assert_ptr_nonnull(ret->view);
+	ck_assert_int_ge(asprintf(&path, GOLDEN "/%s/%s", g->name, g->file), 0);
+	ck_assert_int_eq(read_file_at(AT_FDCWD, path, &ret->expected), 0);
+	case_read(g, &ret->of);
+}
+
+static void answer_free(struct answer *a)
+{
+	text_free(&a->expected);
+	text_free(&a->of.cgroup);
+}
+
+/* Fails unless it is the golden text, or an error where one may be. */
+static void check_answer(const struct answer *a, int r, const struct text *got,
+	const struct fault *f, unsigned nth, const char *when)
+{
+	const char *kind[] = { "memory", "open", "read" };
+
+	if (r < 0 && (f || a->is_error))
+		return;
+	ck_assert_msg(r == 0 && !a->is_error && slice_same(slice_of(got), slice_of(&a->expected)),
+		"%s/%s, %s, %s %s %u (%s): %d, \"%.*s\"", a->golden->name, a->golden->file, when,
+		f && f->lasting ? "from" : "at", f ? kind[f->call] : "none", nth,
+		strerror(f ? f->error : 0), r, (int)got->len, got->data);
+}
+
+static void render(const struct answer *a, struct machine *m, const struct fault *f, unsigned nth,
+	const char *when)
+{
+	autotext got = { 0 };
+	int r = machine_render(m, &a->of, a->view, &got);
+
+	fault_disarm();
+	check_answer(a, r, &got, f, nth, when);
+}
+
+/* False: so many calls are not made at all. */
+static bool try_reading(const struct answer *a, const struct fault *f, unsigned nth)
+{
+	struct machine *m = machine_new(&a->of);
+	bool hit;
+
+	fault_arm(f, nth);
+	render(a, m, f, nth, "while it fails");
+	hit = fault_disarm();
+	render(a, m, NULL, nth, "afterwards");
+	machine_free(m);
+	return hit;
+}
+
+/* The same when everything was open and allocated before. */
+static bool try_warm(const struct answer *a, const struct fault *f, unsigned nth)
+{
+	struct machine *m = machine_new(&a->of);
+	bool hit;
+
+	render(a, m, NULL, nth, "before");
+	fault_arm(f, nth);
+	render(a, m, f, nth, "while it fails, again");
+	hit = fault_disarm();
+	render(a, m, NULL, nth, "afterwards");
+	machine_free(m);
+	return hit;
+}
+
+/* A daemon that starts on such a machine. */
+static bool try_making(const struct answer *a, const struct fault *f, unsigned nth)
+{
+	struct machine *m = NULL;
+	bool hit;
+	int r;
+
+	fault_arm(f, nth);
+	r = machine_try(&a->of, &m);
+	hit = fault_disarm();
+	ck_assert_msg(hit || r == 0, "%s: %s", a->golden->name, strerror(-r));
+	if (r == 0) {
+		render(a, m, f, nth, "made while it failed");
+		machine_free(m);
+	}
+	return hit;
+}
+
+static void exhaust(const struct golden *g,
+	bool (*attempt)(const struct answer *a, const struct fault *f, unsigned nth))
+{
+	struct answer a;
+	long blocks;
+	unsigned descriptors;
+
+	answer_read(g, &a);
+	attempt(&a, &faults[0], FAILURES_MAX); /* what is kept for good exists from now on */
+	blocks = fault_blocks();
+	descriptors = fault_descriptors();
+	for (unsigned i = 0; i < n_faults; i++) {
+		unsigned nth = 1;
+
+		while (attempt(&a, &faults[i], nth))
+			ck_assert_uint_lt(++nth, FAILURES_MAX);
+	}
+	ck_assert_int_eq(fault_blocks(), blocks);
+	ck_assert_uint_eq(fault_descriptors(), descriptors);
+	answer_free(&a);
+}
+
+START_TEST(a_read_meets_any_failure_with_its_text_or_an_error_and_leaks_nothing)
+{
+	exhaust(&goldens[_i], try_reading);
+	exhaust(&goldens[_i], try_warm);
+}
+END_TEST
+
+START_TEST(a_machine_that_fails_while_it_is_looked_at_leaks_nothing)
+{
+	exhaust(&goldens[_i], try_making);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("faults");
+	TCase *c = tcase_create("faults");
+	int r;
+
+	goldens_list();
+	tcase_add_loop_test(c, a_read_meets_any_failure_with_its_text_or_an_error_and_leaks_nothing,
+		0, (int)n_goldens);
+	tcase_add_loop_test(
+		c, a_machine_that_fails_while_it_is_looked_at_leaks_nothing, 0, (int)n_goldens);
+	suite_add_tcase(s, c);
+	r = unit_run(s);
+	goldens_free();
+	return r;
+}
