@@ -8,16 +8,6 @@ plan 14
 SCRATCH=$(mktemp -d "${LXCFS_TEST_SCRATCH:-/var/tmp}/lxcfs-test.XXXXXX")
 test_cleanup() { rm -rf "$SCRATCH"; }
 
-# The disk that a path lies on; diskstats accounts a partition's I/O of a cgroup to its disk.
-disk_of() {
-	local dev link
-
-	dev=$(stat -c %d "$1")
-	link=$(readlink -f "/sys/dev/block/$((dev >> 8 & 0xfff)):$(((dev & 0xff) | (dev >> 12 & 0xfff00)))") || return
-	[ ! -e "$link/partition" ] || link=$(dirname "$link")
-	[ -d "$link" ] && basename "$link"
-}
-
 # Columns by the kernel's numbering: 1 reads, 3 sectors read, 5 writes, 7 sectors written, 10 io_ticks.
 column() { awk -v d="$disk" -v c="$1" '$3 == d { print $(c + 3); found = 1 } END { if (!found) print 0 }'; }
 
@@ -37,12 +27,7 @@ did_io() {
 	fi
 }
 
-# From Linux 6.10 on cgroup v1 counts a device's I/O only once some cgroup has a throttle limit for
-# it; this one limits nothing, and lasts as long as the cgroup.
-if [ -n "${CG_V1[blkio]-}" ]; then
-	make_cgroup throttle
-	echo "$(cat "/sys/block/$disk/dev") 1000000000000" >"$(cgdir blkio throttle)/blkio.throttle.read_bps_device"
-fi
+count_io_of "$disk"
 
 start_daemon
 new_container busy

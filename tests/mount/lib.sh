@@ -336,6 +336,24 @@ cpu_usage_us() { # CGROUP
 	fi
 }
 
+# The disk that a path lies on; diskstats accounts a partition's I/O of a cgroup to its disk.
+disk_of() {
+	local dev link
+
+	dev=$(stat -c %d "$1")
+	link=$(readlink -f "/sys/dev/block/$((dev >> 8 & 0xfff)):$(((dev & 0xff) | (dev >> 12 & 0xfff00)))") || return
+	[ ! -e "$link/partition" ] || link=$(dirname "$link")
+	[ -d "$link" ] && basename "$link"
+}
+
+# From Linux 6.10 on cgroup v1 counts a device's I/O only once some cgroup has a throttle limit for
+# it; this one limits nothing, and lasts as long as the cgroup.
+count_io_of() { # DISK
+	[ -n "$1" ] && [ -n "${CG_V1[blkio]-}" ] || return 0
+	make_cgroup throttle
+	echo "$(cat "/sys/block/$1/dev") 1000000000000" >"$(cgdir blkio throttle)/blkio.throttle.read_bps_device"
+}
+
 # For ctchurn: in which cgroups below ours, "churn", it makes its containers, and the file that limits
 # their memory. A cpuset of v1 takes nobody before it is filled in; the rest is enough.
 prepare_churn() {

@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A container that asks for all it can get, and a neighbour that measures what that costs. Must not
+ * know what a container should be shown.
+ *
+ *   flood open COUNT READY PATH      opens that many times, in as many processes as that takes,
+ * keeps all that is given until killed; READY: "opened N REFUSED-WITH..." flood poll COUNT READY
+ * PATH TRIGGER arms triggers while they are given, and polls them in so many threads until killed;
+ * READY: "armed N polling N" flood read COUNT SECONDS PATH... so many processes that open, read and
+ * close over and over flood measure SECONDS START PATH opens, reads, closes, and looks whether the
+ * text begins with START; "reads N wrong N p50 US p99 US longest US"
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define TRIGGERS 4096
+#define MEASURED (1u << 20)
+#define STACK (64u << 10)
+#define ERRORS 256
+
+static struct {
+	_Atomic long got, ready;
+	_Atomic long refused[ERRORS];
+} * shared;
+
+static _Noreturn void die(const char *what)
+{
+	fprintf(stderr, "flood: %s: %s\n", what, strerror(errno));
+	exit(1);
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* Written whole, so that whoever waits for the file finds its text. */
+static void say(const char *ready, const char *text)
+{
+	char name[4096];
+	FILE *f;
+
+	snprintf(name, sizeof(name), "%s.new", ready);
+	f = fopen(name, "we");
+	if (!f || fputs(text, f) < 0 || fclose(f) != 0 || rename(name, ready) != 0)
+		die(ready);
+}
+
+static _Noreturn void stay(void)
+{
+	for (;;)
+		pause();
+}
+
+/* Children end with their parent. */
+static pid_t child(void)
+{
+	pid_t pid = fork();
+
+	if (pid < 0)
+		die("fork");
+	if (pid == 0)
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+	return pid;
+}
+
+static long most_descriptors(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		die("getrlimit");
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+	return limit.rlim_max > 16384 ? 16384 : (long)limit.rlim_max - 16;
+}
+
+static void open_many(const char *path, long count)
+{
+	char byte;
+
+	/* One byte, so that the text is kept for the rest. */
+	while (count-- > 0) {
+		int fd = open(path, O_RDONLY);
+
+		if (fd >= 0 && read(fd, &byte, 1) == 1)
+			shared->got++;
+		else
+			shared->refused[errno % ERRORS]++;
+	}
+	shared->ready++;
+}
+
+static int flood_open(char **args)
+{
+	const long each = most_descriptors();
+	char text[1024];
+	long processes = 0;
+	size_t n;
+
+	for (long left = atol(args[0]); left > 0; left -= each, processes++)
+		if (child() == 0) {
+			open_many(args[2], left < each ? left : each);
+			stay();
+		}
+	while (shared->ready < processes)
+		usleep(10000);
+	n = (size_t)snprintf(text, sizeof(text), "opened %ld", shared->got);
+	for (int e = 0; e < ERRORS; e++)
+		if (shared->refused[e])
+			n += (size_t)snprintf(
+				text + n, sizeof(text) - n, " %s", strerrorname_np(e));
+	say(args[1], text);
+	stay();
+}
+
+static struct pollfd armed[TRIGGERS];
+static long n_armed;
+
+static void *poll_one(void *data)
+{
+	struct pollfd p = armed[(uintptr_t)data % (uintptr_t)n_armed];
+
+	atomic_fetch_add(&shared->ready, 1);
+	for (;;)
+		poll(&p, 1, -1);
+	return NULL;
+}
+
+static void arm(const char *path, const char *trigger)
+{
+	while (n_armed < TRIGGERS) {
+		int fd = open(path, O_RDWR);
+
+		if (fd < 0)
+			break;
+		if (write(fd, trigger, strlen(trigger) + 1) < 0) {
+			close(fd);
+			break;
+		}
+		armed[n_armed++] = (struct pollfd){ .fd = fd, .events = POLLPRI };
+	}
+	if (n_armed == 0)
+		die("no trigger");
+}
+
+static int flood_poll(char **args)
+{
+	pthread_attr_t attr;
+	char text[128];
+	pthread_t t;
+	long started = 0;
+
+	arm(args[2], args[3]);
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, STACK);
+	while (started < atol(args[0]) && pthread_create(&t, &attr, poll_one, (void *)started) == 0)
+		started++;
+	while (shared->ready < started)
+		usleep(10000);
+	snprintf(text, sizeof(text), "armed %ld polling %ld", n_armed, started);
+	say(args[1], text);
+	stay();
+}
+
+static bool read_whole(const char *path, char *text, size_t size)
+{
+	size_t length = 0;
+	ssize_t n = 1;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return false;
+	while (length < size - 1 && (n = read(fd, text + length, size - 1 - length)) > 0)
+		length += (size_t)n;
+	close(fd);
+	text[length] = '\0';
+	return n >= 0;
+}
+
+static int flood_read(char **args)
+{
+	const uint64_t end = now_ns() + (uint64_t)(atof(args[1]) * 1e9);
+	static char text[65536];
+
+	for (long i = atol(args[0]); i > 0; i--)
+		if (child() == 0) {
+			for (char **path = args + 2; now_ns() < end;
+				path = path[1] ? path + 1 : args + 2)
+				read_whole(*path, text, sizeof(text));
+			_exit(0);
+		}
+	while (wait(NULL) > 0)
+		continue;
+	return 0;
+}
+
+static int by_size(const void *a, const void *b)
+{
+	const uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+static int flood_measure(char **args)
+{
+	const uint64_t end = now_ns() + (uint64_t)(atof(args[0]) * 1e9);
+	static uint32_t us[MEASURED];
+	static char text[65536];
+	long n = 0, wrong = 0;
+
+	while (n < MEASURED && now_ns() < end) {
+		const uint64_t begin = now_ns();
+
+		if (!read_whole(args[2], text, sizeof(text)) ||
+			strncmp(text, args[1], strlen(args[1])) != 0)
+			wrong++;
+		us[n++] = (uint32_t)((now_ns() - begin) / 1000);
+	}
+	qsort(us, (size_t)n, sizeof(us[0]), by_size);
+	printf("reads %ld wrong %ld p50 %u p99 %u longest %u\n", n, wrong, us[n / 2],
+		us[n * 99 / 100], us[n - 1]);
+	return 0;
+}
+
+static const struct command {
+	const char *name;
+	int least, most;
+	int (*run)(char **args);
+} commands[] = {
+	{ "open", 3, 3, flood_open },
+	{ "poll", 4, 4, flood_poll },
+	{ "read", 3, 64, flood_read },
+	{ "measure", 3, 3, flood_measure },
+};
+
+int main(int argc, char **argv)
+{
+	shared = mmap(
+		NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (shared == MAP_FAILED)
+		die("mmap");
+	for (size_t i = 0; argc > 1 && i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (!strcmp(argv[1], commands[i].name) && argc - 2 >= commands[i].least &&
+			argc - 2 <= commands[i].most)
+			return commands[i].run(argv + 2);
+	fprintf(stderr, "usage: flood open|poll|read|measure ...\n");
+	return 2;
+}

@@ -1,0 +1,124 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# A container that takes all it can get: files kept open, pollers, processes that read without end. It
+# gets what one container may have, and its neighbour is served all the while, truthfully. How long the
+# neighbour waits is told; only that it does not hang is a test, for the CPUs are shared as well.
+source "$(dirname "$0")/lib.sh"
+
+FLOOD=$BUILD/tests/mount/flood
+OPENS=100000 POLLERS=10000 READERS=1000
+[ -z "${LXCFS_TEST_VM-}" ] || { OPENS=20000 POLLERS=500 READERS=100; }
+# Of the code: HANDLES_PER_CONTAINER, HANDLES_PAGES_PER_CONTAINER, TRIGGERS_PER_CONTAINER, KEYS_PER_OWNER.
+HANDLES=4096 PAGES=8192 TRIGGERS=64 RECORDS=64
+pressure=0
+[ ! -e /proc/pressure/memory ] || [ -z "$CG_V2" ] || pressure=1
+plan $((29 + 3 * pressure))
+
+NEVER="full 2000000 2000000"
+B_KB=131072
+
+status_of() { value "$1" <"/proc/$worker/status"; } # in kB, of memory
+descriptors() { ls "/proc/$worker/fd" | wc -l; }
+
+# measure WHEN: container b reads, and tells.
+measure() {
+	local out
+
+	out=$(in_container b timeout $((60 * SLOW)) "$FLOOD" measure 2 "MemTotal:  " /proc/meminfo)
+	diag "$1: $out us"
+	read -r _ reads _ wrong _ p50 _ p99 _ longest _ <<<"$out"
+}
+
+neighbour_serves() { # WHEN
+	measure "$1"
+	is "$wrong" 0 "$1: every reading of the neighbour's is right"
+	between "$longest" 0 $((20000000 * SLOW)) "and none hangs"
+	is "$(meminfo b MemTotal)" $B_KB "it sees its own limit"
+	diag "$1: p99 is $(awk -v a="$p99" -v b="$quiet" 'BEGIN { printf "%.1f", a / (b > 0 ? b : 1) }') times what it was before"
+}
+
+# start_flood NAME OUTPUT ARGUMENT...: in container a; waits for what it got.
+start_flood() {
+	local out=$WORK/$1
+
+	rm -f "$out"
+	in_container a "$FLOOD" "$2" "$3" "$out" "${@:4}" </dev/null &
+	background+=($!)
+	wait_until 60 test -e "$out" || diag "the flood $1 does not come"
+}
+
+within_bounds() { # WHEN
+	between "$(status_of Threads)" 1 "$threads" "$1: the worker has no more threads"
+	between "$(descriptors)" 1 $((descriptors + TRIGGERS + 3 * RECORDS)) "no more descriptors than a container's records, cgroup files and triggers take"
+	between "$(status_of RssShmem)" 0 $((shmem + 4 * PAGES + 16384)) "it keeps no more texts than a container may have"
+	between "$(status_of RssAnon)" 0 $((anonymous + 16384)) "and little else"
+}
+
+began=$(now_ms)
+start_daemon --enable-psi-poll
+worker=$(worker_pid)
+new_container a --memory=$((1500 * MIB))
+new_container b --memory=$((B_KB * 1024))
+meminfo a MemTotal >/dev/null
+measure "quiet"
+quiet=$p99
+threads=$(status_of Threads)
+descriptors=$(descriptors)
+shmem=$(status_of RssShmem)
+anonymous=$(status_of RssAnon)
+between "$threads" 1 32 "threads are a few from the start"
+
+# ---- pollers
+if [ $pressure = 1 ]; then
+	start_flood pollers poll $POLLERS /proc/pressure/memory "$NEVER"
+	is "$(cat "$WORK/pollers")" "armed $TRIGGERS polling $POLLERS" "$POLLERS threads of a container poll the triggers that it may have"
+	is "$(status_of Threads)" "$threads" "for which the worker needs no thread"
+	is "$(in_container b "$POKE" writes 1 1 "$NEVER" /proc/pressure/memory)" done "and another container arms its own"
+fi
+neighbour_serves "pollers"
+
+# ---- files kept open
+held=$((TRIGGERS * pressure))
+start_flood files open $OPENS /proc/stat
+is "$(cat "$WORK/files")" "opened $((HANDLES - held)) ENFILE" "a container that opens $OPENS files gets $HANDLES handles"
+start_flood nested open 10 /proc/stat
+is "$(cat "$WORK/nested")" "opened 0 ENFILE" "another process of its gets none"
+for kind in "-p -f" "-U -r -p -f -C"; do
+	rm -f "$WORK/nested"
+	# shellcheck disable=SC2086 # words
+	in_container a unshare $kind --kill-child=KILL "$FLOOD" open 10 "$WORK/nested" /proc/stat </dev/null &
+	background+=($!)
+	wait_until 20 test -e "$WORK/nested"
+	is "$(cat "$WORK/nested")" "opened 0 ENFILE" "nor a container inside ($kind): they are charged to the outermost one"
+done
+is "$(in_container b cat /proc/stat | grep -c '^cpu ')" 1 "the neighbour still opens files"
+within_bounds "files kept open"
+neighbour_serves "files kept open"
+
+# ---- processes that read
+end_background
+start_readers_of_a() {
+	in_container a "$FLOOD" read $READERS "$1" /proc/stat /proc/meminfo /proc/cpuinfo /proc/pressure/cpu </dev/null &
+	background+=($!)
+	sleep 1
+}
+start_readers_of_a $((6 * (1 + SLOW / 4)))
+neighbour_serves "$READERS readers"
+within_bounds "$READERS readers"
+end_background
+
+# ---- afterwards
+is "$(worker_pid)" "$worker" "one worker has served all the while"
+given_back() { in_container a "$POKE" times 1 /proc/stat && [ "$(descriptors)" -le $((descriptors + 3 * RECORDS)) ]; }
+ok "what was taken is given back" wait_until 20 given_back
+start_flood again open $HANDLES /proc/stat
+is "$(cat "$WORK/again")" "opened $HANDLES" "all of it: the container may open as many files again"
+end_background
+measure "afterwards"
+is "$wrong" 0 "and its neighbour reads on"
+# A line a minute and cause.
+minutes=$((($(now_ms) - began) / 60000 + 1))
+most=$(grep -o '[0-9]* files open, which is all\|pressure triggers armed\|no room is left' "$DAEMON_LOG" | sort | uniq -c | awk '$1 > n { n = $1 } END { print n + 0 }')
+between "$most" 1 $((minutes + 1)) "the log has a line a minute for what was refused"
+between "$(wc -l <"$DAEMON_LOG")" 1 40 "and few in all"

@@ -1,0 +1,204 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# No value of the host's and none of another container's: two containers of different sizes and loads
+# on a busy host, and every value of every file compared. What may be the same is in leaks.list.
+source "$(dirname "$0")/lib.sh"
+plan 26
+
+ROUNDS=3
+SCRATCH=$(mktemp -d "${LXCFS_TEST_SCRATCH:-/var/tmp}/lxcfs-test.XXXXXX")
+test_cleanup() { rm -rf "$SCRATCH"; }
+
+LEAKS="timeout $((100 * SLOW)) /usr/bin/python3 $TOP/tests/mount/leaks.py"
+export LEAKS_SOCKET=$WORK/socket
+
+# hold_in CONTAINER MIB: memory that is kept.
+hold_in() {
+	in_container "$1" "$POKE" hold $(($2 * MIB)) "$WORK/held.$1" &
+	background+=($!)
+	wait_until 20 test -e "$WORK/held.$1"
+}
+
+sleepers_in() { # CONTAINER COUNT
+	in_container "$1" bash -c 'for ((i = 0; i < $1; i++)); do sleep 1000 & done; exec sleep 1000' - "$2" &
+	background+=($!)
+}
+
+direct_io() { # MIB: on the disk
+	dd if=/dev/zero of="$SCRATCH/file.$BASHPID" bs=1M count="$1" oflag=direct conv=fsync status=none
+}
+
+collect() { # ROUND WHO
+	local to=$WORK/audit/$1.$2
+
+	case $2 in
+	# shellcheck disable=SC2086 # words
+	host*) $LEAKS collect "$to" / $files ;;
+	# shellcheck disable=SC2086
+	*) in_container "$2" $LEAKS collect "$to" / $files ;;
+	esac
+}
+
+files=$SERVED
+for file in /proc/pressure/*; do
+	[ ! -e "$file" ] || files="$files ${file#/}"
+done
+
+start_daemon
+swap=()
+if [ "$(awk '/^SwapTotal:/ { print $2 }' /proc/meminfo)" != 0 ]; then
+	is_v2 && swap=(--swap=$((9 * MIB)) --swap=$((17 * MIB))) || swap=(--memsw=$((150 * MIB)) --memsw=$((280 * MIB)))
+fi
+new_container b --memory=$((271 * MIB)) --cpus=1 ${swap[1]+"${swap[1]}"}
+hold_in b 61
+sleepers_in b 23
+new_container a --memory=$((139 * MIB)) --cpus=0 ${swap[0]+"${swap[0]}"}
+hold_in a 27
+sleepers_in a 7
+run_in_background "$POKE" hold $((83 * MIB)) "$WORK/held"
+# They give way to what is tested.
+run_in_background nice -n 19 "$POKE" threads 2 600
+run_in_background bash -c 'for i in {1..57}; do sleep 1000 & done; exec sleep 1000'
+run_in_background in_container b nice -n 19 "$POKE" burn 600
+count_io_of "$(disk_of "$SCRATCH")"
+direct_io 3
+(join_cgroup b && direct_io 5)
+(join_cgroup a && direct_io 2)
+
+# ---- every value of every file
+mkdir "$WORK/audit"
+for ((round = 1; round <= ROUNDS; round++)); do
+	for who in host1 a b host2; do
+		collect $round $who
+	done
+	sleep 1
+done
+is "$(ls "$WORK/audit" | wc -l)" $((4 * ROUNDS)) "all was read in $ROUNDS rounds"
+collected() { # WHO PATH-EXPRESSION
+	jq -r --arg e "$2" 'keys[] | select(test($e))' "$WORK/audit/1.$1" | sort | xargs
+}
+for who in a b; do
+	is "$(collected $who ^proc/)" "$(xargs -n1 <<<"$files" | sort | xargs)" "container $who: every file"
+done
+$LEAKS audit "$WORK/audit" "$TOP/tests/mount/leaks.list" >"$WORK/leaks" 2>"$WORK/audited"
+status=$?
+diag "$(cat "$WORK/audited")"
+is "$(cat "$WORK/leaks")" "" "no value is the host's or the neighbour's but what the list says"
+is $status 0 "so the audit says"
+between "$(sed -n 's/^compared //p' "$WORK/audited")" 2000 10000000 "of very many"
+# It would find what was not there.
+blind() { # FROM TO WHOSE
+	$LEAKS audit "$WORK/audit" "$TOP/tests/mount/leaks.list" "$1" "$2" 2>/dev/null |
+		sed -n "s|^$2: proc/\([a-z]*\): .*the $3's.*|\1|p" | sort -u | xargs
+}
+matches "$(blind host1 a host)" "meminfo.* stat.* uptime" "it finds the host's values where they are shown"
+matches "$(blind b a neighbour)" meminfo "and the neighbour's"
+# What passes through is about CPUs that the container has.
+for who in a b; do
+	cpu=$([ $who = a ] && echo 0 || echo 1)
+	is "$(jq -r '."proc/cpuinfo"' "$WORK/audit/1.$who" | awk '$1 == "processor" { print $3 }' | xargs)" $cpu "container $who: cpuinfo has its CPU alone"
+	is "$(collected $who "cpu/cpu[0-9]+/uevent") $(jq -r --arg d $CPU_DIR '.[$d + "/online"], .[$d + "/present"]' "$WORK/audit/1.$who" | xargs)" \
+		"$CPU_DIR/cpu$cpu/uevent $cpu $cpu" "so has the directory of CPUs"
+done
+
+# ---- what others do moves nothing
+snapshot() { # FILE
+	cpu_usage_us a >"$1.before"
+	for file in meminfo stat diskstats; do
+		in_container a cat /proc/$file | sed "s/^/$file /"
+	done >"$1"
+	cpu_usage_us a >"$1.after"
+}
+moved() { # AWK-PROGRAM over "file name..." lines of the second, with the first's in a[]
+	awk "NR == FNR { old[\$1, \$2] = \$3; next } $1" "$WORK/quiet" "$WORK/storm"
+}
+sleep 0.2
+snapshot "$WORK/quiet"
+used=$(cat "$WORK/quiet.before")
+tasks=$(awk '$2 == "processes" { print $3 }' "$WORK/quiet")
+io=$(grep ^diskstats "$WORK/quiet")
+hold_in b 97
+run_in_background "$POKE" hold $((211 * MIB)) "$WORK/held2"
+wait_until 20 test -e "$WORK/held2"
+direct_io 32
+(join_cgroup b && direct_io 32)
+for i in {1..300}; do /bin/true; done
+snapshot "$WORK/storm"
+between "$(moved '$1 == "meminfo" { d = $3 - old[$1, $2]; if (d < 0) d = -d; if (d > most) most = d } END { print most }')" \
+	0 $((24 * 1024)) "others take hundreds of MiB: no line of its meminfo moves by many"
+# user, nice and system of the first line, in hundredths
+busy() { awk -v hz="$HZ" '$1 == "stat" && $2 == "cpu" { print int(($3 + $4 + $5) * 100 / hz) }' "$1"; }
+between $(($(busy "$WORK/storm") - $(busy "$WORK/quiet"))) 0 $((($(cat "$WORK/storm.after") - used) / 10000 + 10)) \
+	"others burn CPUs: its stat gains what its own processes did"
+between $(($(awk '$2 == "processes" { print $3 }' "$WORK/storm") - tasks)) 0 60 "others start hundreds of processes: its count gains its own few"
+is "$(grep -E '^stat (ctxt|intr) ' "$WORK/storm")" "$(grep -E '^stat (ctxt|intr) ' "$WORK/quiet")" "its switches and interrupts stand still"
+sectors() { awk '$1 == "diskstats" { n += $7 + $11 } END { print n + 0 }' "$1"; }
+between $(($(sectors "$WORK/storm") - $(sectors "$WORK/quiet"))) 0 16384 "others use the disk: its diskstats gain 8 MiB at most"
+end_background
+
+# ---- handles that are passed on over a socket
+share() { # FROM
+	rm -f "$LEAKS_SOCKET"
+	# shellcheck disable=SC2086 # words
+	in_container "$1" $LEAKS pass </dev/null &
+	giver=$!
+	background+=($giver)
+	wait_until 20 test -S "$LEAKS_SOCKET"
+}
+
+# ask FROM-CONTAINER FILE COMMAND...: runs the command, which receives it; sets asker and its file.
+received() { # TO FILE
+	mkfifo "$WORK/again.$2"
+	# shellcheck disable=SC2086 # words
+	if [ "$1" = host ]; then
+		$LEAKS receive "/proc/$2"
+	else
+		in_container "$1" $LEAKS receive "/proc/$2"
+	fi <"$WORK/again.$2" >"$WORK/got.$2" 2>&1 &
+	background+=($!)
+	receivers+=($!)
+}
+receivers=()
+share a
+for file in meminfo cpuinfo stat; do
+	received b $file
+done
+exec 5>"$WORK/again.meminfo" 6>"$WORK/again.cpuinfo" 7>"$WORK/again.stat"
+for file in meminfo cpuinfo stat; do
+	wait_until 20 test -s "$WORK/got.$file"
+done
+cpus_of() { awk '$1 == "processor" { print $3 } /^cpu[0-9]/ { sub("cpu", "", $1); print $1 }' "$@" | xargs; }
+is "$(value MemTotal <"$WORK/got.meminfo")" $((139 * 1024)) "a handle of another container's shows its opener's memory"
+is "$(cpus_of "$WORK/got.cpuinfo" "$WORK/got.stat")" "0 0" "and its CPU"
+is "$(meminfo b MemTotal)" $((271 * 1024)) "whoever got it still sees their own"
+kill_tree $giver
+echo | tee /dev/fd/5 /dev/fd/6 >&7
+for file in meminfo cpuinfo stat; do
+	wait_until 20 grep -q == "$WORK/got.$file"
+done
+sleep 0.5
+is "$(grep -c "^MemTotal: *$((139 * 1024)) kB" "$WORK/got.meminfo") $(cpus_of "$WORK/got.cpuinfo" "$WORK/got.stat")" "2 0 0 0 0" \
+	"the opener's end changes nothing"
+remove_container a
+echo | tee /dev/fd/5 /dev/fd/6 >&7
+exec 5>&- 6>&- 7>&-
+wait "${receivers[@]}"
+# The opener's container or an error, never anything else.
+is "$(sed -n 's/^MemTotal: *//p' "$WORK/got.meminfo" | sort -u)" "$((139 * 1024)) kB" "nor does its container's end make it another's"
+is "$(cpus_of "$WORK/got.cpuinfo" "$WORK/got.stat" | tr ' ' '\n' | sort -u | xargs)" 0 "nor its CPUs"
+matches "$(tail -n 1 "$WORK/got.meminfo")" '^(DirectMap.*|Hugetlb.*|.* kB|Input/output error|Stale file handle)$' "it is that container or an error"
+new_container a --memory=$((99 * MIB)) --cpus=1
+rm -f "$WORK"/again.*
+receivers=()
+share b
+received host meminfo
+: >"$WORK/again.meminfo"
+wait "${receivers[@]}"
+is "$(value MemTotal <"$WORK/got.meminfo")" $((271 * 1024)) "the host, too, reads what the opener would"
+rm -f "$WORK"/again.*
+receivers=()
+received a stat
+: >"$WORK/again.stat"
+wait "${receivers[@]}"
+is "$(cpus_of "$WORK/got.stat")" 1 "a container's child that is passed on"
