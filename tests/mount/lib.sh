@@ -654,6 +654,14 @@ end_background() {
 
 test_cleanup() { :; } # for a test to define
 
+# A daemon built with one goes on after a race, and a new worker after anything else.
+no_sanitizer_complains() {
+	! grep -qE 'Sanitizer:|runtime error:' "$DAEMON_LOG" 2>/dev/null && return
+	diag "a sanitizer complains of the daemon:"
+	diag "$(grep -E -A 60 'Sanitizer:|runtime error:' "$DAEMON_LOG" | head -n 300)"
+	return 1
+}
+
 cleanup() {
 	local status=$? name
 
@@ -672,6 +680,7 @@ cleanup() {
 		diag "$tests_planned tests planned, $tests_run run"
 		status=1
 	fi
+	no_sanitizer_complains || status=1
 	[ $status -eq 0 ] || [ ! -s "$DAEMON_LOG" ] || diag "$(tail -n 20 "$DAEMON_LOG")"
 	rm -rf --one-file-system "$WORK"
 	exit $status

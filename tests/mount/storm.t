@@ -16,7 +16,7 @@ RATE=10
 if [ -n "${LXCFS_TEST_KILLS-}" ]; then
 	SECONDS_OF_KILLS=3600
 	KILLS=$LXCFS_TEST_KILLS
-	RATE=5 # a sanitized one takes its time to start
+	RATE=${LXCFS_TEST_KILL_RATE:-5} # a second; a sanitized one takes its time to start
 fi
 
 start_daemon
