@@ -77,7 +77,6 @@ int cgroup_verify(const struct cgroup *c)
 
 	if (r < 0)
 		return r == -ENOENT ? -ENODEV : r;
-	/* NOLINTNEXTLINE(clang-analyzer-core.*): errno is not 0 where fstatat(2) failed */
 	return ino == c->ino ? 0 : -ENODEV;
 }
 

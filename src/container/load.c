@@ -133,6 +133,7 @@ static void shrink_locked(struct load *l)
 	for (struct entry *e = l->first; e; e = e->next)
 		if (e->ready && !e->gone)
 			all[n++] = e;
+	/* NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers */
 	qsort(all, n, sizeof(*all), latest_read_first);
 	for (size_t i = 0; i < n; i++) {
 		sum = sat_add(sum, cost_of(all[i]));

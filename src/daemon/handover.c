@@ -181,7 +181,6 @@ static int take_frozen(int fd, int *ret_fd, struct handover **ret)
 
 	if (r < 0)
 		return r;
-	/* NOLINTNEXTLINE(clang-analyzer-core.*): errno is not 0 where a call failed */
 	if (!copy_frozen(fd, h)) {
 		handover_free(h);
 		return -EINVAL;

@@ -79,7 +79,8 @@ static int gather_process(const struct root *root, struct inspection *in)
 		return r;
 	n = min_u64(name.len, sizeof(in->name) - 1);
 	for (size_t i = 0; i < n && name.data[i] != '\n'; i++)
-		in->name[i] = name.data[i] > ' ' && name.data[i] <= '~' ? name.data[i] : '?';
+		in->name[i] =
+			(char)(name.data[i] > ' ' && name.data[i] <= '~' ? name.data[i] : '?');
 	snprintf(path, sizeof(path), "%d/ns/pid", (int)in->pid);
 	if (fstatat(root->proc, path, &st, 0) < 0)
 		return errno == ENOENT ? -ESRCH : -errno;
