@@ -18,6 +18,7 @@ make_root() {
 		mount -t tmpfs none "$WORK/upper" && mkdir "$WORK/upper"/{changes,work} &&
 		mount -t overlay -o "lowerdir=/,upperdir=$WORK/upper/changes,workdir=$WORK/upper/work" none "$root" &&
 		mount -t proc none "$root/proc" && mount --bind /dev "$root/dev" && mount --rbind /sys "$root/sys" &&
+		mount --make-rslave "$root/sys" && # else its end is that of /sys/fs/cgroup as well
 		mount -t tmpfs none "$root/run" && mount -t tmpfs none "$root/tmp" || return
 	printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d"
 	chmod 755 "$root/usr/sbin/policy-rc.d"
