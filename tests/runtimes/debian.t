@@ -4,7 +4,7 @@
 # The Debian package: it builds from the tree, takes the place of Debian's own lxcfs, serves from the
 # init script, and leaves nothing behind. In a throw-away copy of this machine's root (an overlay).
 source "$(dirname "$0")/../mount/lib.sh"
-plan 21
+plan 22
 
 root=$WORK/root
 
@@ -18,6 +18,7 @@ make_root() {
 		mount -t tmpfs none "$WORK/upper" && mkdir "$WORK/upper"/{changes,work} &&
 		mount -t overlay -o "lowerdir=/,upperdir=$WORK/upper/changes,workdir=$WORK/upper/work" none "$root" &&
 		mount -t proc none "$root/proc" && mount --bind /dev "$root/dev" && mount --rbind /sys "$root/sys" &&
+		mount --make-rslave "$root/sys" && # else its end is that of /sys/fs/cgroup as well
 		mount -t tmpfs none "$root/run" && mount -t tmpfs none "$root/tmp" || return
 	printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d"
 	chmod 755 "$root/usr/sbin/policy-rc.d"
@@ -43,6 +44,7 @@ mkdir "$WORK/src/tree/tests"
 (cd "$WORK/src/tree" && dpkg-buildpackage -b -us -uc) >"$WORK/build.log" 2>&1
 is $? 0 "dpkg-buildpackage builds" || diag "$(tail -n 30 "$WORK/build.log")"
 deb=$(ls "$WORK"/src/lxcfs-view_*.deb)
+is "$(LC_ALL=C.UTF-8 lintian --allow-root "$WORK"/src/*.changes 2>&1)" "" "lintian has nothing to say"
 is "$(dpkg-deb -f "$deb" Version)" "$("$LXCFS" --version)" "the package has the program's version"
 
 # ---- over Debian's own
