@@ -134,7 +134,7 @@ WRAP(char *, strndup, const char *s, size_t n)
 }
 
 /* Leaves rubbish in `ret` when it fails, as the manual page allows. */
-static int print(char **ret, const char *format, va_list args)
+__attribute__((format(printf, 2, 0))) static int print(char **ret, const char *format, va_list args)
 {
 	int n;
 
