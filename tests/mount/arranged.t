@@ -76,6 +76,7 @@ nested() { # COUNT END-FILE
 		sleep 0.2
 	done
 }
+: >"$WORK/nested"
 user_in a unshare -U -r -p -f --kill-child=KILL bash -c "$(declare -f nested); nested $NESTED $WORK/enough" >"$WORK/nested" 2>&1 &
 nest=$!
 all_have_read() { [ "$(wc -l <"$WORK/nested")" -ge $NESTED ]; }
