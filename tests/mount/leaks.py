@@ -187,7 +187,7 @@ def give():
 
 
 def receive(path):
-    """The text, and after a line of standard input the same handle from its start."""
+    """The text and "==", and after a line of standard input the same handle from its start."""
     client = socket.socket(socket.AF_UNIX)
     client.connect(ADDRESS)
     client.send(path.encode())
@@ -200,10 +200,9 @@ def receive(path):
                 sys.stdout.buffer.write(text)
         except OSError as e:
             print(os.strerror(e.errno))
-        sys.stdout.flush()
+        print("==", flush=True)
         if not sys.stdin.readline():
             break
-        print("==")
 
 
 if sys.argv[1] == "pass":
