@@ -26,7 +26,7 @@ static inline bool slice_equal(struct slice s, const char *str)
 {
 	if (s.n == 0)
 		return *str == '\0';
-	return *s.p == *str && strncmp(str, s.p, s.n) == 0 && str[s.n] == '\0';
+	return *s.p == *str && strlen(str) == s.n && memcmp(str, s.p, s.n) == 0;
 }
 
 bool slice_same(struct slice a, struct slice b);

@@ -69,6 +69,20 @@ START_TEST(fields_are_found_in_any_order_and_by_whole_key)
 }
 END_TEST
 
+START_TEST(a_name_is_equal_as_a_whole_whatever_bytes_are_in_it)
+{
+	static const char nul[] = "ab\0and what follows it in memory";
+
+	ck_assert(slice_equal((struct slice){ nul, 2 }, "ab"));
+	ck_assert(!slice_equal((struct slice){ nul, 1 }, "ab"));
+	ck_assert(!slice_equal((struct slice){ nul, 3 }, "ab"));
+	ck_assert(!slice_equal((struct slice){ nul, 33 }, "ab"));
+	ck_assert(!slice_equal((struct slice){ nul + 2, 1 }, ""));
+	ck_assert(slice_equal((struct slice){ nul, 0 }, ""));
+	ck_assert(!slice_equal((struct slice){ nul, 0 }, "ab"));
+}
+END_TEST
+
 START_TEST(octal_escapes_are_undone)
 {
 	char out[16];
@@ -214,6 +228,7 @@ int main(void)
 	tcase_add_test(c, numbers_are_right_aligned_and_never_cut);
 	tcase_add_test(c, numbers_saturate_and_refuse_what_is_none);
 	tcase_add_test(c, fields_are_found_in_any_order_and_by_whole_key);
+	tcase_add_test(c, a_name_is_equal_as_a_whole_whatever_bytes_are_in_it);
 	tcase_add_test(c, octal_escapes_are_undone);
 	tcase_add_test(c, cpu_lists_survive_a_round_trip);
 	tcase_add_test(c, cpu_lists_that_are_none_leave_an_empty_set);
