@@ -26,8 +26,8 @@
 #define STATE_REFERENCED 2u
 #define STATE_PIN 4u
 
-#define LATE_STAYS                                                                                 \
-	8u /* of so many files opened when there is no room, one is kept like the others */
+/* Of so many files opened when there is no room, one is kept like the others. */
+#define LATE_STAYS 8u
 
 /* A file that may be read now: pinned in the cache, or open for this read alone. */
 struct lease {

@@ -25,19 +25,15 @@ static void destroy(struct host_snapshot *base)
 /* A line that is not "name: value [kB]" is kept as it is, all of it being its name. */
 static void parse_line(struct slice line, struct host_meminfo_line *ret)
 {
-	struct slice rest = line, name = { 0 }, after, unit;
+	struct slice rest = line, name = { 0 }, number, unit;
 
 	*ret = (struct host_meminfo_line){ .line = line, .name = line };
-	if (!slice_cut(&rest, ':', &name))
-		return;
-	after = rest;
-	if (!slice_next_u64(&rest, &ret->value))
+	if (!slice_cut(&rest, ':', &name) || !slice_word(&rest, &number) ||
+		!slice_u64(number, &ret->value))
 		return;
 	ret->name = name;
-	ret->start = line.n - after.n;
-	while (ret->start < line.n && (line.p[ret->start] == ' ' || line.p[ret->start] == '\t'))
-		ret->start++;
-	ret->end = line.n - rest.n;
+	ret->start = (size_t)(number.p - line.p);
+	ret->end = ret->start + number.n;
 	ret->padded = ret->start >= name.n + 3;
 	ret->has_unit = slice_word(&rest, &unit) && slice_equal(unit, "kB");
 }

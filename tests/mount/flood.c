@@ -28,6 +28,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
+
 #define TRIGGERS 4096
 #define MEASURED (1u << 20)
 #define STACK (64u << 10)
@@ -42,14 +44,6 @@ static _Noreturn void die(const char *what)
 {
 	fprintf(stderr, "flood: %s: %s\n", what, strerror(errno));
 	exit(1);
-}
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
 /* Written whole, so that whoever waits for the file finds its text. */
@@ -198,12 +192,12 @@ static bool read_whole(const char *path, char *text, size_t size)
 
 static int flood_read(char **args)
 {
-	const uint64_t end = now_ns() + (uint64_t)(atof(args[1]) * 1e9);
+	const uint64_t end = clock_monotonic_ns() + (uint64_t)(atof(args[1]) * 1e9);
 	static char text[65536];
 
 	for (long i = atol(args[0]); i > 0; i--)
 		if (child() == 0) {
-			for (char **path = args + 2; now_ns() < end;
+			for (char **path = args + 2; clock_monotonic_ns() < end;
 				path = path[1] ? path + 1 : args + 2)
 				read_whole(*path, text, sizeof(text));
 			_exit(0);
@@ -222,18 +216,18 @@ static int by_size(const void *a, const void *b)
 
 static int flood_measure(char **args)
 {
-	const uint64_t end = now_ns() + (uint64_t)(atof(args[0]) * 1e9);
+	const uint64_t end = clock_monotonic_ns() + (uint64_t)(atof(args[0]) * 1e9);
 	static uint32_t us[MEASURED];
 	static char text[65536];
 	long n = 0, wrong = 0;
 
-	while (n < MEASURED && now_ns() < end) {
-		const uint64_t begin = now_ns();
+	while (n < MEASURED && clock_monotonic_ns() < end) {
+		const uint64_t begin = clock_monotonic_ns();
 
 		if (!read_whole(args[2], text, sizeof(text)) ||
 			strncmp(text, args[1], strlen(args[1])) != 0)
 			wrong++;
-		us[n++] = (uint32_t)((now_ns() - begin) / 1000);
+		us[n++] = (uint32_t)((clock_monotonic_ns() - begin) / 1000);
 	}
 	qsort(us, (size_t)n, sizeof(us[0]), by_size);
 	printf("reads %ld wrong %ld p50 %u p99 %u longest %u\n", n, wrong, us[n / 2],

@@ -27,6 +27,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
+
 #define MOST (1u << 20)
 #define FILES 32
 #define NUMBERS 4096 /* of a file that may not decrease */
@@ -57,14 +59,6 @@ static _Noreturn void die(const char *what)
 {
 	fprintf(stderr, "storm: %s: %s\n", what, strerror(errno));
 	exit(1);
-}
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
 static void complain(_Atomic long *which, const struct file *f, const char *what, long n)
@@ -267,12 +261,12 @@ static void be_reader(struct file *files, int n, const char *stop)
 {
 	for (unsigned round = 0; access(stop, F_OK) < 0; round++)
 		for (int i = 0; i < n; i++) {
-			const uint64_t begin = now_ns();
+			const uint64_t begin = clock_monotonic_ns();
 
 			atomic_fetch_add(&tally->readings, 1);
 			if (!read_once(&files[i], round))
 				complain(&tally->errors, &files[i], strerror(errno), errno);
-			note_time(now_ns() - begin);
+			note_time(clock_monotonic_ns() - begin);
 		}
 }
 
@@ -383,21 +377,22 @@ static pid_t next_worker(const char *supervisor, pid_t last, uint64_t end)
 
 	do
 		sleep_us(50);
-	while (((worker = worker_of(supervisor)) == 0 || worker == last) && now_ns() < end);
+	while (((worker = worker_of(supervisor)) == 0 || worker == last) &&
+		clock_monotonic_ns() < end);
 	return worker;
 }
 
 static int kill_worker(int argc, char **argv)
 {
-	const uint64_t end = now_ns() + (uint64_t)(atof(argv[1]) * 1e9);
+	const uint64_t end = clock_monotonic_ns() + (uint64_t)(atof(argv[1]) * 1e9);
 	const long count = atol(argv[2]);
 	const double mean = 1e6 / atof(argv[3]);
 	const bool early = !strcmp(argv[4], "early");
 	pid_t worker;
 	long n = 0;
 
-	srandom((unsigned)(now_ns() / 1000));
-	while (n < count && now_ns() < end) {
+	srandom((unsigned)(clock_monotonic_ns() / 1000));
+	while (n < count && clock_monotonic_ns() < end) {
 		sleep_us(random_wait_us(mean));
 		worker = worker_of(argv[0]);
 		if (worker == 0)
