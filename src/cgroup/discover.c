@@ -126,11 +126,11 @@ static int open_mount(const struct root *root, const struct mount *m, struct cgr
 
 /* Whether `root` shows more of a hierarchy than `than`. What starts with "/.." was mounted from
  * outside the daemon's cgroup namespace, where paths cannot be told apart. */
-static bool is_wider(struct slice root, const char *than)
+static bool is_wider(struct slice root, struct slice than)
 {
-	bool outside = slice_starts(root, "/.."), than_outside = strncmp(than, "/..", 3) == 0;
+	bool outside = slice_starts(root, "/.."), than_outside = slice_starts(than, "/..");
 
-	return outside != than_outside ? than_outside : root.n < strlen(than);
+	return outside != than_outside ? than_outside : root.n < than.n;
 }
 
 static void close_hierarchy(struct cgroup_hierarchy *h)
@@ -176,7 +176,7 @@ static int add_mount(const struct root *root, const struct mount *m, struct cgro
 
 		if (h->dev != dev)
 			continue;
-		r = is_wider(m->root, h->mount_root) ? open_mount(root, m, h) : 0;
+		r = is_wider(m->root, slice_str(h->mount_root)) ? open_mount(root, m, h) : 0;
 		return is_shortage(r) ? r : 0;
 	}
 	return add_hierarchy(root, m, l);
