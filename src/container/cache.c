@@ -50,7 +50,13 @@ static bool still_right(
 	int err = 0;
 
 	if (claim_look(life, now) && life_try_pin(c, life)) {
+		/* It takes less than to call another thread, unless cgroups are being made or
+		 * removed: the kernel reads /proc/<pid>/cgroup under the lock of all hierarchies.
+		 */
+		if (atomic_load(&c->look_ns) > LONG_LOOK_NS)
+			slow_ahead();
 		err = life_look(c, life);
+		atomic_store(&c->look_ns, sat_sub(clock_monotonic_ns(), now));
 		life_put(c, life);
 	}
 	return err == 0 && !keys_claim(c, k, now);
@@ -69,7 +75,6 @@ static struct container *from_cache(
 	r = keys_find(c, k, now, &due);
 	if (!r || !due)
 		return r;
-	slow_ahead();
 	if (still_right(c, k, r, now))
 		return r;
 	container_unref(r);

@@ -351,10 +351,7 @@ int life_of_host(struct container_cache *c, struct life **ret)
 
 /* --- looking at init again (2.7) ------------------------------------------------------------ */
 
-/* `ret_exiting`: its first thread has ended, or is about to, and nothing else can be told; others
- * may live for long. */
-static int read_seen(
-	struct container_cache *c, const struct life *l, struct life_seen *ret, bool *ret_exiting)
+static int read_seen(struct container_cache *c, const struct life *l, struct life_seen *ret)
 {
 	const struct root *root = c->config.root;
 	uint64_t parent_ns = 0;
@@ -369,7 +366,6 @@ static int read_seen(
 		parent_ns = c->cgroup_ns;
 	ret->short_keys = ret->cgroup_ns != 0 && ret->cgroup_ns != c->cgroup_ns &&
 		ret->cgroup_ns != parent_ns;
-	*ret_exiting = proc_is_exiting(root, l->pid);
 	return initpid_ended(l->watch_fd) ? -ESRCH : 0;
 }
 
@@ -379,11 +375,28 @@ static bool same_seen(const struct life_seen *a, const struct life_seen *b)
 		slice_same(slice_of(&a->cgroup), slice_of(&b->cgroup));
 }
 
-/* Takes the text of `now` where it is news. */
-static void note_seen(struct life *l, struct life_seen *now)
+/* With l->lock held. */
+static bool is_news(const struct life *l, const struct life_seen *now)
 {
+	return l->seen.generation == 0 || !same_seen(&l->seen, now);
+}
+
+/* Takes the text of `now` where it is news. Not of an init whose first thread has ended, or is
+ * about to: nothing can be told of it then, and other threads may live for long. */
+static int note_seen(struct container_cache *c, struct life *l, struct life_seen *now)
+{
+	bool news, known;
+
 	pthread_mutex_lock(&l->lock);
-	if (l->seen.generation == 0 || !same_seen(&l->seen, now)) {
+	news = is_news(l, now);
+	known = l->seen.generation != 0;
+	pthread_mutex_unlock(&l->lock);
+	if (!news)
+		return 0;
+	if (proc_is_exiting(c->config.root, l->pid))
+		return known ? 0 : -ESRCH; /* too late to find out */
+	pthread_mutex_lock(&l->lock);
+	if (is_news(l, now)) {
 		struct life_seen old = l->seen;
 
 		now->generation = old.generation + 1;
@@ -392,18 +405,16 @@ static void note_seen(struct life *l, struct life_seen *now)
 		*now = old;
 	}
 	pthread_mutex_unlock(&l->lock);
+	return 0;
 }
 
 int life_look(struct container_cache *c, struct life *l)
 {
 	struct life_seen now = { 0 };
-	bool exiting;
-	int r = read_seen(c, l, &now, &exiting);
+	int r = read_seen(c, l, &now);
 
-	if (r == 0 && !exiting)
-		note_seen(l, &now);
-	else if (r == 0 && atomic_load(&l->generation) == 0)
-		r = -ESRCH; /* too late to find out */
+	if (r == 0)
+		r = note_seen(c, l, &now);
 	if (r == 0) {
 		atomic_store(&l->checked_ns, clock_monotonic_ns());
 	} else if (r == -ESRCH) {
