@@ -43,6 +43,10 @@ int fs_attach(struct fs *fs, struct fuse_session *session);
 /* What a node number stands for, as a path below DIR. 0; -ESTALE; -ENAMETOOLONG. */
 int fs_path(const struct fs *fs, uint64_t number, char *ret, size_t size);
 
+/* What a RELEASE names is closed, if `request` is one: for before the session sees it, which
+ * without memory answers the kernel and tells nobody. */
+void fs_release(struct fs *fs, const void *request, size_t length);
+
 /* Every operation, none left out: what libfuse has no function for it answers with ENOSYS, and the
  * kernel latches that for the connection's life. The session's userdata is the struct fs. */
 extern const struct fuse_lowlevel_ops fs_operations;

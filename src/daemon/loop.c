@@ -50,7 +50,7 @@ enum role {
 
 struct loop {
 	struct fuse_session *session;
-	const struct fs *fs;
+	struct fs *fs;
 	sem_t turn; /* a post is a place for a leader */
 	const _Atomic uint32_t *draining;
 	_Atomic unsigned leaders;
@@ -319,6 +319,7 @@ static void process(struct thread *t, size_t length)
 	struct fuse_buf buf = { .size = length, .mem = t->slot->request };
 
 	watch_begin(t->slot);
+	fs_release(t->loop->fs, t->slot->request, length);
 	fuse_session_process_buf(t->loop->session, &buf);
 	if (handover_slot_length(t->slot) != 0 && request_wants_reply(header_of(t->slot)->opcode)) {
 		log_limited("no reply",

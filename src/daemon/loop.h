@@ -23,7 +23,7 @@ struct loop;
 
 struct loop_config {
 	struct fuse_session *session;
-	const struct fs *fs; /* the session's, for the log */
+	struct fs *fs; /* the session's */
 	struct handover *handover;
 	const int *devices;
 	unsigned n;   /* devices */

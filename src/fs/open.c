@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * OPEN, READ, READDIR, RELEASE. Each may be a replay of a request that a dead worker did not
+ * OPEN, READ, READDIR. Each may be a replay of a request that a dead worker did not
  * answer, or had answered already: none of them may count on being the first.
  */
 #include "internal.h"
@@ -129,17 +129,6 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	open_reply(req, fi, ino, HANDOVER_HANDLE_DIR);
-}
-
-void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
-{
-	struct fs *fs = fuse_req_userdata(req);
-
-	(void)ino;
-	if (fs->triggers)
-		triggers_close(fs->triggers, fi->fh);
-	handles_close(fs->handles, fi->fh);
-	fuse_reply_err(req, 0);
 }
 
 /* --- reading ----------------------------------------------------------------------------- */

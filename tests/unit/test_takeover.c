@@ -47,6 +47,13 @@ int fs_path(const struct fs *unused, uint64_t number, char *ret, size_t size)
 	return tree_path(unused->tree, number, ret, size);
 }
 
+void fs_release(struct fs *unused, const void *request, size_t length)
+{
+	(void)unused;
+	(void)request;
+	(void)length;
+}
+
 /* --- a worker ---------------------------------------------------------------------------- */
 
 static struct root host_root = ROOT_NONE;

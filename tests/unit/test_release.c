@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What is opened is closed, and counted no longer, also when libfuse answers the RELEASE itself and
+ * calls no operation, as it does without memory, and here, where its session has not seen INIT.
+ */
+#include <errno.h>
+#include <linux/fuse.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "../../src/daemon/loop.h"
+#include "internal.h"
+#include "unit.h"
+
+#define FILE_NODE 20u
+
+/* --- what the modules under test ask of others ------------------------------------------- */
+
+static int references;
+
+void container_unref(struct container *c)
+{
+	references -= c != NULL;
+}
+
+struct container *container_ref(struct container *c)
+{
+	references++;
+	return c;
+}
+
+void container_identity(const struct container *c, struct container_identity *ret)
+{
+	*ret = (struct container_identity){ .init = c->init };
+}
+
+int fs_path(const struct fs *unused, uint64_t number, char *ret, size_t size)
+{
+	(void)unused;
+	(void)number;
+	snprintf(ret, size, "file");
+	return 0;
+}
+
+static uint64_t trigger;
+
+void triggers_close(struct triggers *unused, uint64_t fh)
+{
+	(void)unused;
+	if (fh == trigger)
+		trigger = 0;
+}
+
+/* --- a worker with one open file --------------------------------------------------------- */
+
+static struct handover *area;
+static struct slab *slab;
+static struct fs fs;
+static struct container_use use;
+static struct container box = { .use = &use, .init = 77 };
+static uint64_t fh;
+
+struct release {
+	struct fuse_in_header header;
+	struct fuse_release_in in;
+};
+
+static struct release release_of(uint32_t opcode, uint64_t handle)
+{
+	return (struct release){
+		.header = { .len = sizeof(struct release),
+			.opcode = opcode,
+			.unique = 5,
+			.nodeid = FILE_NODE },
+		.in.fh = handle,
+	};
+}
+
+static void setup(void)
+{
+	const struct handle_info info = { .node = FILE_NODE, .kind = HANDOVER_HANDLE_FILE };
+	int fd;
+
+	ck_assert_int_eq(handover_new(&fd, &area), 0);
+	close(fd);
+	ck_assert_int_eq(slab_new(area->pages, area->links, HANDOVER_PAGES, &slab), 0);
+	ck_assert_int_eq(handles_new(area, slab, &fs.handles), 0);
+	fs.triggers = (struct triggers *)&trigger;
+	ck_assert_int_eq(handles_open(fs.handles, &info, &box, &area->slots[0], &fh), 0);
+	trigger = fh;
+}
+
+static void teardown(void)
+{
+	handles_free(fs.handles);
+	slab_free(slab);
+	handover_free(area);
+}
+
+static void assert_open(unsigned n)
+{
+	ck_assert_uint_eq(handles_count(fs.handles), n);
+	ck_assert_uint_eq(atomic_load(&use.handles), n);
+	ck_assert_int_eq(references, (int)n);
+	ck_assert_uint_eq(trigger, n ? fh : 0);
+}
+
+START_TEST(a_release_that_no_operation_sees_closes_its_handle)
+{
+	const struct fuse_lowlevel_ops none = { 0 };
+	char name[] = "lxcfs", *argv[] = { name, NULL };
+	struct fuse_args args = FUSE_ARGS_INIT(1, argv);
+	struct fuse_session *session = fuse_session_new(&args, &none, sizeof(none), NULL);
+	const struct release r = release_of(_i ? FUSE_RELEASEDIR : FUSE_RELEASE, fh);
+	struct fuse_out_header out;
+	struct loop *loop;
+	int device[2];
+
+	ck_assert_ptr_nonnull(session);
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, device), 0);
+	ck_assert_int_eq(fuse_session_custom_io(session, &loop_io, device[0]), 0);
+	ck_assert_int_eq(
+		loop_start(&(struct loop_config){ session, &fs, area, device, 1, true }, &loop), 0);
+	ck_assert_int_eq(write(device[1], &r, sizeof(r)), sizeof(r));
+	ck_assert_int_eq(read(device[1], &out, sizeof(out)), sizeof(out));
+	ck_assert_uint_eq(out.unique, r.header.unique);
+	ck_assert_int_eq(out.error, -EIO); /* it was not our operation that answered */
+	assert_open(0);
+}
+END_TEST
+
+START_TEST(nothing_else_closes_a_handle)
+{
+	struct release r = release_of(FUSE_RELEASE, fh);
+
+	fs_release(&fs, &r, sizeof(r) - 1);
+	for (uint32_t opcode = 0; opcode < 64; opcode++) {
+		r.header.opcode = opcode;
+		if (opcode != FUSE_RELEASE && opcode != FUSE_RELEASEDIR)
+			fs_release(&fs, &r, sizeof(r));
+	}
+	r = release_of(FUSE_RELEASE, fh + 1);
+	fs_release(&fs, &r, sizeof(r));
+	assert_open(1);
+}
+END_TEST
+
+START_TEST(a_second_release_closes_nobody_elses_handle)
+{
+	const struct handle_info info = { .node = FILE_NODE, .kind = HANDOVER_HANDLE_FILE };
+	const struct release r = release_of(FUSE_RELEASE, fh);
+
+	fs_release(&fs, &r, sizeof(r));
+	assert_open(0);
+	ck_assert_int_eq(handles_open(fs.handles, &info, &box, &area->slots[0], &fh), 0);
+	trigger = fh;
+	fs_release(&fs, &r, sizeof(r));
+	assert_open(1);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("release");
+	TCase *c = tcase_create("release");
+
+	tcase_add_checked_fixture(c, setup, teardown);
+	tcase_add_loop_test(c, a_release_that_no_operation_sees_closes_its_handle, 0, 2);
+	tcase_add_test(c, nothing_else_closes_a_handle);
+	tcase_add_test(c, a_second_release_closes_nobody_elses_handle);
+	suite_add_tcase(s, c);
+	return unit_run(s);
+}
