@@ -18,12 +18,14 @@ void caller_key_free(struct caller_key *k)
 	*k = (struct caller_key){ 0 };
 }
 
-static int told(pid_t tid, int r)
+int caller_told(pid_t tid, int r)
 {
 	if (r == -EACCES || r == -EPERM)
 		log_limited("container-access",
-			"the kernel does not let us see the namespaces of thread %d; give the "
-			"daemon CAP_SYS_PTRACE",
+			"the kernel does not let us see the namespaces of thread %d, or of its "
+			"container's init: it gets an error; give the daemon CAP_SYS_PTRACE and, "
+			"where AppArmor confines it, \"ptrace (read),\" in its profile and "
+			"\"ptrace (readby),\" in the container's",
 			(int)tid);
 	return r;
 }
@@ -36,7 +38,7 @@ int caller_key_short(const struct root *root, pid_t tid, struct caller_key *ret)
 	if (r == 0)
 		r = proc_ns(root, tid, "ns/cgroup", &cgroup_ns);
 	if (r < 0)
-		return told(tid, r);
+		return caller_told(tid, r);
 	*ret = (struct caller_key){ .pid_ns = pid_ns, .cgroup_ns = cgroup_ns };
 	return 0;
 }
@@ -77,7 +79,7 @@ int caller_key_lengthen(const struct root *root, pid_t tid, struct caller_key *k
 		r = read_cgroup(root, tid, &k->cgroup);
 	if (r == 0)
 		r = read_root(root, tid, &k->root);
-	return told(tid, r);
+	return caller_told(tid, r);
 }
 
 void caller_key_add_time(const struct root *root, pid_t tid, struct caller_key *k)

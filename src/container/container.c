@@ -229,7 +229,7 @@ static void asking_end(struct asking *a)
 
 static int ask_life(struct asking *a)
 {
-	int r = life_of_pid_ns(a->c, a->tid, a->key->pid_ns, &a->life);
+	int r = caller_told(a->tid, life_of_pid_ns(a->c, a->tid, a->key->pid_ns, &a->life));
 
 	if (r == 0)
 		r = life_look(a->c, a->life);

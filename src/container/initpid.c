@@ -28,14 +28,18 @@
 #define ATTEMPTS 4
 #define WALK_MAX 4096 /* parents; a longer chain is found by the scan */
 
-/* True when `pid` is PID 1 of the namespace at this moment. */
-static bool is_init(const struct root *root, pid_t pid, uint64_t ns)
+/* True when `pid` is PID 1 of the namespace at this moment. `denied` is set where it may be, but
+ * may not be looked at. */
+static bool is_init(const struct root *root, pid_t pid, uint64_t ns, int *denied)
 {
 	struct proc_status status;
 	uint64_t its_ns;
+	int r = proc_ns(root, pid, "ns/pid", &its_ns);
 
-	return proc_ns(root, pid, "ns/pid", &its_ns) == 0 && its_ns == ns &&
-		proc_status(root, pid, &status) == 0 && status.innermost == 1;
+	if (r == -EACCES || r == -EPERM)
+		*denied = r;
+	return r == 0 && its_ns == ns && proc_status(root, pid, &status) == 0 &&
+		status.innermost == 1;
 }
 
 /* Up the parents, which inside one namespace lead to its init; 0 where somebody entered the
@@ -57,7 +61,7 @@ static pid_t walk_parents(const struct root *root, pid_t pid, uint64_t ns)
 }
 
 /* One pass over every process. */
-static pid_t scan(const struct root *root, uint64_t ns)
+static pid_t scan(const struct root *root, uint64_t ns, int *denied)
 {
 	autodir *dir = open_dir_at(root->proc, ".");
 	struct dirent *entry;
@@ -68,14 +72,15 @@ static pid_t scan(const struct root *root, uint64_t ns)
 		uint64_t pid;
 
 		if (slice_u64(slice_str(entry->d_name), &pid) && pid <= INT32_MAX &&
-			is_init(root, (pid_t)pid, ns))
+			is_init(root, (pid_t)pid, ns, denied))
 			return (pid_t)pid;
 	}
 	return 0;
 }
 
 /* A candidate, not yet proven. 0: there is none. */
-static pid_t find(const struct root *root, int ns_fd, uint64_t ns, pid_t caller, bool no_ioctl)
+static pid_t find(
+	const struct root *root, int ns_fd, uint64_t ns, pid_t caller, bool no_ioctl, int *denied)
 {
 	pid_t pid;
 
@@ -88,28 +93,31 @@ static pid_t find(const struct root *root, int ns_fd, uint64_t ns, pid_t caller,
 			return 0;
 	}
 	pid = walk_parents(root, caller, ns);
-	return pid ? pid : scan(root, ns);
+	return pid ? pid : scan(root, ns, denied);
 }
 
 int initpid_find(const struct root *root, int ns_fd, uint64_t ns, pid_t caller, bool no_ioctl,
 	pid_t *ret_pid, int *ret_pidfd)
 {
 	for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
-		pid_t pid = find(root, ns_fd, ns, caller, no_ioctl);
+		int denied = 0;
+		pid_t pid = find(root, ns_fd, ns, caller, no_ioctl, &denied);
 		autoclose int pidfd = -1;
 
 		if (pid == 0)
-			return -ESRCH;
+			return denied ? denied : -ESRCH;
 		pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 		if (pidfd < 0 && errno != ESRCH)
 			return -errno;
 		/* The number may have gone to another process before the pidfd was open; what is
 		 * true of it now stays true as long as the pidfd does not say it ended. */
-		if (pidfd >= 0 && is_init(root, pid, ns) && !initpid_ended(pidfd)) {
+		if (pidfd >= 0 && is_init(root, pid, ns, &denied) && !initpid_ended(pidfd)) {
 			*ret_pid = pid;
 			*ret_pidfd = steal_fd(&pidfd);
 			return 0;
 		}
+		if (denied)
+			return denied;
 	}
 	return -ESRCH;
 }

@@ -116,6 +116,8 @@ struct caller_key {
 #define autokey __attribute__((cleanup(caller_key_free))) struct caller_key
 
 void caller_key_free(struct caller_key *k);
+/* Logs what mends it where a look at the thread, or at its init, was denied; returns `r`. */
+int caller_told(pid_t tid, int r);
 /* Two stat(2). */
 int caller_key_short(const struct root *root, pid_t tid, struct caller_key *ret);
 /* Adds what the short form lacks; the key keeps its texts from then on. */
@@ -134,7 +136,8 @@ uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t n);
 /* --- initpid.c ----------------------------------------------------------------------------- */
 
 /* Finds PID 1 of the pid namespace `ns_fd` refers to (inode `ns`), looking from its member
- * `caller`, and opens a pidfd that is proven to be its. -ESRCH when it is gone. */
+ * `caller`, and opens a pidfd that is proven to be its. -ESRCH when it is gone, -EACCES
+ * when it may be one that we may not look at. */
 int initpid_find(const struct root *root, int ns_fd, uint64_t ns, pid_t caller, bool no_ioctl,
 	pid_t *ret_pid, int *ret_pidfd);
 /* The namespace around another one: a new descriptor, and its inode. */

@@ -65,6 +65,7 @@ struct healer {
 	unsigned failed;      /* namespaces */
 	pid_t failed_process; /* in the first of them */
 	int failed_error;
+	pid_t denied; /* the first process that may not be looked at; 0: none */
 };
 
 /* --- jobs ------------------------------------------------------------------------------- */
@@ -220,14 +221,18 @@ static void heal_there(struct healer *h, const struct heal_place *p)
 		note_failure(h, p->pid, before->error);
 }
 
-/* The number of a namespace that a process is in; 0: the process is gone. */
-static ino_t namespace_of(const struct healer *h, const char *process, const char *link)
+/* The number of a namespace that a process is in; 0: the process is gone, or kept from us. */
+static ino_t namespace_of(struct healer *h, pid_t pid, const char *process, const char *link)
 {
 	struct stat st;
 	char path[32];
 
 	snprintf(path, sizeof(path), "%.16s/ns/%s", process, link);
-	return fstatat(h->source.proc, path, &st, 0) < 0 ? 0 : st.st_ino;
+	if (fstatat(h->source.proc, path, &st, 0) == 0)
+		return st.st_ino;
+	if (h->denied == 0 && (errno == EACCES || errno == EPERM))
+		h->denied = pid;
+	return 0;
 }
 
 static void look_into(struct healer *h, pid_t pid, const char *name, bool inits_alone)
@@ -254,9 +259,9 @@ static void look_at_process(struct healer *h, pid_t pid, const char *name, bool 
 {
 	ino_t number;
 
-	if (inits_alone && namespace_of(h, name, "pid") == h->own_pid_namespace)
+	if (inits_alone && namespace_of(h, pid, name, "pid") == h->own_pid_namespace)
 		return;
-	number = namespace_of(h, name, "mnt");
+	number = namespace_of(h, pid, name, "mnt");
 	if (number != 0 && !tfind((void *)(uintptr_t)number, &h->seen, compare_numbers))
 		look_into(h, pid, name, inits_alone);
 }
@@ -289,6 +294,7 @@ static void look(struct healer *h)
 {
 	h->deadline_ns = clock_monotonic_ns() + LOOK_LIMIT_NS;
 	h->failed = 0;
+	h->denied = 0;
 	/* NOLINTNEXTLINE(clang-analyzer-core.*): no start without */
 	memset(h->shared, 0, sizeof(*h->shared));
 	look_at_process(h, getppid(), "self", false);
@@ -314,6 +320,11 @@ static void tell(const struct healer *h, bool last)
 	if (is_cut_short(h) && last)
 		log_error("not every mount namespace could be looked at for dead binds: restart "
 			  "containers whose files say 'Transport endpoint is not connected'");
+	if (h->denied && last)
+		log_error("process %d, and others maybe, may not be looked at for dead binds: see "
+			  "above what to allow the daemon, and restart it, or containers whose "
+			  "files say 'Transport endpoint is not connected'",
+			h->denied);
 }
 
 static int prepare(struct healer *h, const char *dir, dev_t dev)
