@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 # A daemon that is kept from seeing things: processes it may not look at (what an LSM that denies
-# ptrace reads does), a mount namespace without /sys, a pid and a cgroup namespace of its own, and
+# ptrace reads does, see vm/lsm.t), a mount namespace without /sys, a pid and a cgroup namespace of its own, and
 # containers without /sys. Each answer is the container's own or an error that the log explains.
 source "$(dirname "$0")/lib.sh"
 plan 13
@@ -48,7 +48,7 @@ start_unread() {
 	wait_until 20 is_mounted "$MNT" || bail "no mount"
 }
 
-# ---- processes that it may not look at. Yama's ptrace_scope is about attaching alone, which is not done.
+# ---- processes that it may not look at
 confined 'exec setpriv --bounding-set -sys_ptrace --inh-caps -sys_ptrace "$REAL" "$@"'
 start_unread
 make_cgroup service && set_limit service memory $((300 * MIB))
@@ -59,7 +59,7 @@ as_service() { (
 as_service cat "$MNT/proc/meminfo" >"$WORK/out" 2>"$WORK/err"
 is "$(total <"$WORK/out")" "" "who may not be looked at is not shown the host's values"
 matches "$(cat "$WORK/err")" 'Permission denied|Input/output error|Operation not permitted' "but told an error"
-ok "the log says of whom, and how to mend it" logged 'does not let us see the namespaces of thread [0-9]+; give the daemon CAP_SYS_PTRACE'
+ok "the log says of whom, and how to mend it" logged 'does not let us see the namespaces of thread [0-9]+.*give the daemon CAP_SYS_PTRACE'
 ok "and so did the start" logged 'CAP_SYS_PTRACE is not allowed here'
 stop_daemon
 
