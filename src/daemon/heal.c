@@ -65,7 +65,7 @@ struct healer {
 	unsigned failed;      /* namespaces */
 	pid_t failed_process; /* in the first of them */
 	int failed_error;
-	pid_t denied; /* the first process that may not be looked at; 0: none */
+	pid_t denied; /* a container's init that may not be looked at; 0: none */
 };
 
 /* --- jobs ------------------------------------------------------------------------------- */
@@ -222,17 +222,22 @@ static void heal_there(struct healer *h, const struct heal_place *p)
 }
 
 /* The number of a namespace that a process is in; 0: the process is gone, or kept from us. */
-static ino_t namespace_of(struct healer *h, pid_t pid, const char *process, const char *link)
+static ino_t namespace_of(const struct healer *h, const char *process, const char *link)
 {
 	struct stat st;
 	char path[32];
 
 	snprintf(path, sizeof(path), "%.16s/ns/%s", process, link);
-	if (fstatat(h->source.proc, path, &st, 0) == 0)
-		return st.st_ino;
-	if (h->denied == 0 && (errno == EACCES || errno == EPERM))
+	return fstatat(h->source.proc, path, &st, 0) < 0 ? 0 : st.st_ino;
+}
+
+/* Of others, such as our own, nobody need be told. */
+static void note_denied(struct healer *h, pid_t pid, const char *name)
+{
+	autoclose int process = openat(h->source.proc, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (h->denied == 0 && process >= 0 && is_container_init(process))
 		h->denied = pid;
-	return 0;
 }
 
 static void look_into(struct healer *h, pid_t pid, const char *name, bool inits_alone)
@@ -259,10 +264,12 @@ static void look_at_process(struct healer *h, pid_t pid, const char *name, bool 
 {
 	ino_t number;
 
-	if (inits_alone && namespace_of(h, pid, name, "pid") == h->own_pid_namespace)
+	if (inits_alone && namespace_of(h, name, "pid") == h->own_pid_namespace)
 		return;
-	number = namespace_of(h, pid, name, "mnt");
-	if (number != 0 && !tfind((void *)(uintptr_t)number, &h->seen, compare_numbers))
+	number = namespace_of(h, name, "mnt");
+	if (number == 0 && (errno == EACCES || errno == EPERM))
+		note_denied(h, pid, name);
+	else if (number != 0 && !tfind((void *)(uintptr_t)number, &h->seen, compare_numbers))
 		look_into(h, pid, name, inits_alone);
 }
 
@@ -321,9 +328,10 @@ static void tell(const struct healer *h, bool last)
 		log_error("not every mount namespace could be looked at for dead binds: restart "
 			  "containers whose files say 'Transport endpoint is not connected'");
 	if (h->denied && last)
-		log_error("process %d, and others maybe, may not be looked at for dead binds: see "
-			  "above what to allow the daemon, and restart it, or containers whose "
-			  "files say 'Transport endpoint is not connected'",
+		log_error("the container of process %d, and others maybe, may not be looked at for "
+			  "dead binds: allow the daemon to, with CAP_SYS_PTRACE and \"ptrace "
+			  "(read),\" in its AppArmor profile if it has one, and restart it, or "
+			  "containers whose files say 'Transport endpoint is not connected'",
 			h->denied);
 }
 
