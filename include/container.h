@@ -93,6 +93,13 @@ struct container *container_ref(struct container *c);
 /* NULL is fine. */
 void container_unref(struct container *c);
 
+/* Who shares the worker with others: one number for all records that are charged to the same
+ * outermost container, in 24 bits. A fair turn depends on it, and nothing else may. */
+uint32_t container_sharer(const struct container *c);
+/* The same of a thread, from what OPENs have found in the last seconds, else by its pid namespace;
+ * at most one system call. */
+uint32_t container_sharer_of(struct container_cache *c, pid_t tid);
+
 /* False: the daemon is not in the initial pid namespace, so there are callers without a number
  * (SPEC 2.6). */
 bool container_sees_everybody(const struct container_cache *c);

@@ -47,6 +47,11 @@ int fs_path(const struct fs *fs, uint64_t number, char *ret, size_t size);
  * without memory answers the kernel and tells nobody. */
 void fs_release(struct fs *fs, const void *request, size_t length);
 
+/* Who of those that share the worker waits for a request of `length` bytes, at least its header:
+ * the same number for everybody in one outermost container, as far as that is known without a
+ * look-up. May cost a system call. */
+uint32_t fs_sharer(struct fs *fs, const uint8_t *request, size_t length);
+
 /* Every operation, none left out: what libfuse has no function for it answers with ENOSYS, and the
  * kernel latches that for the connection's life. The session's userdata is the struct fs. */
 extern const struct fuse_lowlevel_ops fs_operations;

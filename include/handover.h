@@ -6,7 +6,7 @@
  *
  * The layouts of slots, INIT, handles, nodes and of what stands before them are frozen (a later
  * version may add sections behind them); accounts and the pages' use are discarded by a version
- * that does not know them.
+ * that does not know them. The backlog may lie anywhere: its place and size are told.
  */
 #pragma once
 
@@ -33,6 +33,12 @@
  * of 4 KiB (rename, symlink), that a caller be told EROFS and not EIO. */
 #define HANDOVER_REQUEST 16384u
 
+/* Requests that may wait in the backlog: those that containers make by the thousand, and others. */
+#define HANDOVER_SMALL 256u /* bytes */
+#define HANDOVER_WAITING_SMALL 16384u
+#define HANDOVER_WAITING_LARGE 1024u
+#define HANDOVER_WAITING (HANDOVER_WAITING_SMALL + HANDOVER_WAITING_LARGE)
+
 /*
  * Where one thread's request lies from before the read(2) that fetches it until after the write(2)
  * that answers it. `request` starts with struct fuse_in_header: its len is set to 0 before the read
@@ -51,8 +57,22 @@ struct handover_slot {
 					already must get the rest of that very text */
 	_Atomic uint64_t answered;   /* fuse_in_header.unique of a request that another thread has
 					answered in place of a stuck one: not to be replayed */
-	uint8_t reserved[SLAB_PAGE - 40];
+	_Atomic uint32_t device;     /* 1 + the clone through which the request was read and must be
+					answered; 0: that of the slot's own thread */
+	uint8_t reserved[SLAB_PAGE - 44];
 	_Alignas(SLAB_PAGE) uint8_t request[HANDOVER_REQUEST];
+};
+
+/*
+ * Requests that were read and wait for a thread, so that the fairest can be served next
+ * (daemon/backlog.h). They are like a slot's: a length other than 0 means perhaps unanswered. A
+ * request may be here and in a slot at once, between one store and the next: the slot's counts.
+ */
+struct handover_backlog {
+	_Atomic uint32_t used_small, used_large;   /* no request was ever at this place or above */
+	_Atomic uint32_t device[HANDOVER_WAITING]; /* the clone that each was read through */
+	_Alignas(SLAB_PAGE) uint8_t small[HANDOVER_WAITING_SMALL][HANDOVER_SMALL];
+	uint8_t large[HANDOVER_WAITING_LARGE][HANDOVER_REQUEST];
 };
 
 /* The first INIT as the kernel sent it and as the supervisor answered it. */
@@ -115,6 +135,7 @@ struct handover {
 					  ends, or a thread that the kernel holds keeps it */
 	_Atomic uint32_t draining;     /* 1: the worker fetches no more requests */
 	uint64_t dev;                  /* of the superblock that INIT belongs to, as in stat(2) */
+	uint64_t backlog_at, backlog_size; /* 0 of a version that had none */
 
 	_Alignas(SLAB_PAGE) struct handover_slot slots[HANDOVER_SLOTS];
 	struct handover_node nodes[HANDOVER_NODES];
@@ -123,6 +144,7 @@ struct handover {
 	struct account_entry accounts[HANDOVER_ACCOUNTS];
 	uint32_t links[HANDOVER_PAGES];
 	_Alignas(SLAB_PAGE) uint8_t pages[HANDOVER_PAGES][SLAB_PAGE];
+	struct handover_backlog backlog;
 };
 
 /* Makes the memfd (sparse: only what is touched costs memory), seals and maps it. 0 or -errno. */
@@ -148,12 +170,23 @@ void handover_forget_connection(struct handover *h);
 
 /* fuse_in_header.len of what the slot holds; 0: nothing. */
 uint32_t handover_slot_length(const struct handover_slot *s);
-/* One of the first `n` slots holds something. */
-bool handover_is_busy(const struct handover *h, unsigned n);
+/* One of the first `n` slots holds something, or the backlog does. */
+bool handover_is_busy(struct handover *h, unsigned n);
 /* The request is answered. */
 void handover_slot_done(struct handover_slot *s);
 /* The same, and the slot is ready for the next read(2). */
 void handover_slot_clear(struct handover_slot *s);
+
+/* A request anywhere in the area: its fuse_in_header.len, 0: none. */
+uint32_t handover_request_length(const uint8_t *request);
+/* Copies one of `length` bytes; it is there from the last store on. */
+void handover_request_put(uint8_t *to, const uint8_t *from, uint32_t length);
+void handover_request_done(uint8_t *request);
+
+/* The i-th place of the backlog, the large ones behind the small ones. */
+uint8_t *handover_waiting(struct handover *h, uint32_t i);
+/* The next one with a request in it, from *i on; false at the end. */
+bool handover_next_waiting(struct handover *h, uint32_t *i);
 
 /* The slot of the calling worker thread; NULL on other threads. Set by the worker's loop. */
 struct handover_slot *handover_my_slot(void);

@@ -114,8 +114,10 @@ static int ask_once(
 
 	if (r < 0)
 		return r;
-	if (k.pid_ns != c->pid_ns && (*ret = from_cache(c, &k, q)))
+	if (k.pid_ns != c->pid_ns && (*ret = from_cache(c, &k, q))) {
+		sharer_note(c, tid, k.pid_ns, *ret);
 		return 0;
+	}
 	r = caller_key_lengthen(c->config.root, tid, &k);
 	if (r < 0)
 		return r;
@@ -128,6 +130,8 @@ static int ask_once(
 	}
 	if (r == 0 && k.mnt_ns != 0)
 		note_caller(*ret, tid);
+	if (r == 0)
+		sharer_note(c, tid, k.pid_ns, *ret);
 	return r;
 }
 

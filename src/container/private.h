@@ -379,6 +379,13 @@ void watch_sweep_soon(struct watch *w);
 /* Drops the accounts of cgroups that are gone. */
 void sweep_accounts(struct container_cache *c);
 
+/* --- sharer.c ------------------------------------------------------------------------------ */
+
+#define SHARERS 4096u
+
+/* An OPEN has found this. */
+void sharer_note(struct container_cache *c, pid_t tid, uint64_t pid_ns, const struct container *r);
+
 /* --- the cache itself ---------------------------------------------------------------------- */
 
 #define LIVES 512u
@@ -393,6 +400,8 @@ struct container_cache {
 	_Atomic unsigned n_records;
 	_Atomic uint64_t look_ns; /* how long the last look at an init took */
 	struct shard shards[SHARDS];
+	/* sharer.c: what threads and pid namespaces were seen to belong to */
+	_Atomic uint64_t sharer_threads[SHARERS], sharer_namespaces[SHARERS];
 
 	pthread_mutex_t lock;
 	struct life *lives[LIVES];

@@ -21,6 +21,7 @@
 /* A worker of another version maps this area: what it relies on may not move. */
 static_assert(sizeof(struct handover_slot) == SLAB_PAGE + HANDOVER_REQUEST, "frozen");
 static_assert(offsetof(struct handover_slot, request) == SLAB_PAGE, "frozen");
+static_assert(offsetof(struct handover_slot, device) == 40, "frozen");
 static_assert(sizeof(struct handover_handle) == 128, "frozen");
 static_assert(offsetof(struct handover_handle, armed) == 68, "frozen");
 static_assert(offsetof(struct handover_handle, poll) == 72, "frozen");
@@ -29,6 +30,7 @@ static_assert(sizeof(struct handover_node) == 16, "frozen");
 static_assert(alignof(struct handover) == SLAB_PAGE, "frozen");
 static_assert(offsetof(struct handover, init) == 80, "frozen");
 static_assert(offsetof(struct handover, dev) == 616, "frozen");
+static_assert(offsetof(struct handover, backlog_at) == 624, "frozen");
 static_assert(offsetof(struct handover, slots) == SLAB_PAGE, "frozen");
 
 /* Where what is not frozen begins. */
@@ -54,6 +56,12 @@ static struct handover *map(int fd)
 	return h == MAP_FAILED ? NULL : h;
 }
 
+static void tell_backlog(struct handover *h)
+{
+	h->backlog_at = offsetof(struct handover, backlog);
+	h->backlog_size = sizeof(h->backlog);
+}
+
 int handover_new(int *ret_fd, struct handover **ret)
 {
 	autoclose int fd = memfd_create(HANDOVER_NAME, MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -69,6 +77,7 @@ int handover_new(int *ret_fd, struct handover **ret)
 	h->version = HANDOVER_VERSION;
 	h->header_size = sizeof(*h);
 	h->size = sizeof(*h);
+	tell_backlog(h);
 	read_boot_id(h->boot_id, sizeof(h->boot_id));
 	h->magic = HANDOVER_MAGIC;
 	*ret_fd = steal_fd(&fd);
@@ -152,6 +161,22 @@ static void lose_snapshots(struct handover *h, uint32_t handles)
 			atomic_store(&h->handles[i].snapshot, SLAB_LOST);
 }
 
+/* Those of another form are not known; a version that hands over has served what it had. */
+static bool copy_backlog(int fd, struct handover *h)
+{
+	const uint64_t at = h->backlog_at, size = h->backlog_size;
+	struct handover_backlog *b = &h->backlog;
+
+	tell_backlog(h);
+	if (size != sizeof(*b) || at > INT64_MAX - size)
+		return true;
+	return read_at(fd, at, b, offsetof(struct handover_backlog, small)) &&
+		read_at(fd, at + offsetof(struct handover_backlog, small), b->small,
+			in_use(&b->used_small, HANDOVER_WAITING_SMALL) * sizeof(b->small[0])) &&
+		read_at(fd, at + offsetof(struct handover_backlog, large), b->large,
+			in_use(&b->used_large, HANDOVER_WAITING_LARGE) * sizeof(b->large[0]));
+}
+
 /* Only as much as is in use, for the areas are sparse. */
 static bool copy_frozen(int fd, struct handover *h)
 {
@@ -170,7 +195,7 @@ static bool copy_frozen(int fd, struct handover *h)
 			handles * sizeof(h->handles[0])))
 		return false;
 	lose_snapshots(h, handles);
-	return true;
+	return copy_backlog(fd, h);
 }
 
 static int take_frozen(int fd, int *ret_fd, struct handover **ret)
@@ -222,31 +247,74 @@ void handover_forget_connection(struct handover *h)
 	h->init.request_len = h->init.reply_len = 0;
 	for (size_t i = 0; i < HANDOVER_SLOTS; i++)
 		handover_slot_clear(&h->slots[i]);
+	for (uint32_t i = 0; handover_next_waiting(h, &i); i++)
+		handover_request_done(handover_waiting(h, i));
 	for (size_t i = 0; i < handles; i++)
 		atomic_store(&h->handles[i].fh, 0);
 }
 
-/* --- slots ------------------------------------------------------------------------------ */
+/* --- requests --------------------------------------------------------------------------- */
 
 /* The kernel writes it too, from read(2): the compiler may not keep it in a register. */
 typedef uint32_t __attribute__((may_alias)) shared_u32;
 
-uint32_t handover_slot_length(const struct handover_slot *s)
+uint32_t handover_request_length(const uint8_t *request)
 {
-	return __atomic_load_n((const shared_u32 *)s->request, __ATOMIC_ACQUIRE);
+	return __atomic_load_n((const shared_u32 *)request, __ATOMIC_ACQUIRE);
 }
 
-bool handover_is_busy(const struct handover *h, unsigned n)
+void handover_request_put(uint8_t *to, const uint8_t *from, uint32_t length)
 {
+	memcpy(to + sizeof(length), from + sizeof(length), length - sizeof(length));
+	__atomic_store_n((shared_u32 *)to, length, __ATOMIC_RELEASE);
+}
+
+void handover_request_done(uint8_t *request)
+{
+	__atomic_store_n((shared_u32 *)request, 0, __ATOMIC_RELEASE);
+}
+
+uint8_t *handover_waiting(struct handover *h, uint32_t i)
+{
+	return i < HANDOVER_WAITING_SMALL ? h->backlog.small[i]
+					  : h->backlog.large[i - HANDOVER_WAITING_SMALL];
+}
+
+bool handover_next_waiting(struct handover *h, uint32_t *i)
+{
+	const uint32_t small = in_use(&h->backlog.used_small, HANDOVER_WAITING_SMALL);
+	const uint32_t large = in_use(&h->backlog.used_large, HANDOVER_WAITING_LARGE);
+
+	for (;; ++*i) {
+		if (*i >= small && *i < HANDOVER_WAITING_SMALL)
+			*i = HANDOVER_WAITING_SMALL;
+		if (*i >= HANDOVER_WAITING_SMALL + large)
+			return false;
+		if (handover_request_length(handover_waiting(h, *i)) != 0)
+			return true;
+	}
+}
+
+/* --- slots ------------------------------------------------------------------------------ */
+
+uint32_t handover_slot_length(const struct handover_slot *s)
+{
+	return handover_request_length(s->request);
+}
+
+bool handover_is_busy(struct handover *h, unsigned n)
+{
+	uint32_t waiting = 0;
+
 	for (unsigned i = 0; i < n; i++)
 		if (handover_slot_length(&h->slots[i]) != 0)
 			return true;
-	return false;
+	return handover_next_waiting(h, &waiting);
 }
 
 void handover_slot_done(struct handover_slot *s)
 {
-	__atomic_store_n((shared_u32 *)s->request, 0, __ATOMIC_RELEASE);
+	handover_request_done(s->request);
 }
 
 void handover_slot_clear(struct handover_slot *s)
@@ -258,6 +326,7 @@ void handover_slot_clear(struct handover_slot *s)
 	atomic_store_explicit(&s->snapshot, SLAB_NONE, memory_order_release);
 	atomic_store_explicit(&s->answered, 0, memory_order_release);
 	atomic_store_explicit(&s->crashes, 0, memory_order_release);
+	atomic_store_explicit(&s->device, 0, memory_order_release);
 }
 
 struct handover_slot *handover_my_slot(void)

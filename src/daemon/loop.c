@@ -2,8 +2,9 @@
 /*
  * One leader at a time waits on the device, for a single thread answers a few readers quickest. The
  * others wait for its turn, which it gives away when it will be late, or which is taken from it
- * when it is. While there is a queue, there are more leaders. A request lies in the thread's slot
- * until it is answered, see handover.h.
+ * when it is. While there is a queue, there are more leaders, and what lies on the device is taken
+ * from it and served in turns (backlog.h). A request lies in the thread's slot until it is
+ * answered, see handover.h.
  */
 #include "loop.h"
 
@@ -21,6 +22,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "backlog.h"
 #include "clock.h"
 #include "log.h"
 #include "parse.h"
@@ -51,12 +53,15 @@ enum role {
 struct loop {
 	struct fuse_session *session;
 	struct fs *fs;
+	struct backlog *backlog;
+	const int *devices;
+	unsigned n; /* devices and threads */
 	sem_t turn; /* a post is a place for a leader */
 	const _Atomic uint32_t *draining;
+	_Atomic bool queue; /* who waits takes turns; set and cleared by the leaders */
 	_Atomic unsigned leaders;
 	unsigned leaders_max; /* more would cost the readers their CPUs */
 	struct thread *threads;
-	unsigned n;
 };
 
 struct thread {
@@ -64,6 +69,7 @@ struct thread {
 	struct handover_slot *slot;
 	unsigned index;
 	int device;
+	bool nonblocking; /* the device is, now */
 	struct spin spin;
 	unsigned streak; /* requests in a row that were there already */
 	unsigned waits;  /* in a row: requests that were not */
@@ -80,6 +86,14 @@ static const struct fuse_in_header *header_of(const struct handover_slot *s)
 
 /* --- replies ---------------------------------------------------------------------------- */
 
+/* The kernel takes a reply only through the clone that the request was read through. */
+static int device_of_request(const struct thread *t)
+{
+	const uint32_t device = atomic_load_explicit(&t->slot->device, memory_order_relaxed);
+
+	return device == 0 || device > t->loop->n ? t->device : t->loop->devices[device - 1];
+}
+
 static void answer_error(const struct thread *t, uint64_t unique, int error)
 {
 	const struct fuse_out_header out = {
@@ -87,7 +101,7 @@ static void answer_error(const struct thread *t, uint64_t unique, int error)
 	};
 
 	/* ENOENT: it was answered before. Nothing else could be done about another failure. */
-	if (write(t->device, &out, sizeof(out)) < 0 && errno != ENOENT)
+	if (write(device_of_request(t), &out, sizeof(out)) < 0 && errno != ENOENT)
 		log_limited("error reply", "an error could not be told to a reader: %s",
 			strerror(errno));
 }
@@ -129,9 +143,9 @@ static ssize_t write_reply(int fd, struct iovec *iov, int count, void *userdata)
 	if (!me) /* a notification, or the answer to INIT, which the kernel has since long */
 		return out->unique == 0 ? writev(fd, iov, count) : total_length(iov, count);
 	if (out->unique != header_of(me->slot)->unique)
-		return writev(me->device, iov, count);
+		return writev(device_of_request(me), iov, count);
 	soften_error(me, out);
-	n = writev(me->device, iov, count);
+	n = writev(device_of_request(me), iov, count);
 	if (n < 0) {
 		int error = errno;
 
@@ -202,11 +216,16 @@ static bool change_leaders(struct loop *loop, int by)
 	return true;
 }
 
-/* One leader too many? Its place is nobody's then. */
+/* One leader too many? Its place is nobody's then. The last one is needed, but no queue is. */
 static void retire(struct thread *t)
 {
-	if (t->waits < QUEUE_OVER || !change_leaders(t->loop, -1))
+	if (t->waits < QUEUE_OVER)
 		return;
+	if (!change_leaders(t->loop, -1)) {
+		if (atomic_load_explicit(&t->loop->queue, memory_order_relaxed))
+			atomic_store(&t->loop->queue, false);
+		return;
+	}
 	if (!change_role(t, ROLE_WORKING, ROLE_FOLLOWER))
 		atomic_fetch_add(&t->loop->leaders, 1); /* it was given to somebody just now */
 }
@@ -252,11 +271,21 @@ static void device_failed(int error)
 	_exit(EXIT_FAILURE);
 }
 
-/* The supervisor is about to end this process, once every thread has come here. */
-static void stand_still(const struct thread *t)
+static bool is_draining(const struct loop *loop)
 {
-	while (atomic_load_explicit(t->loop->draining, memory_order_relaxed))
+	return atomic_load_explicit(loop->draining, memory_order_relaxed) != 0;
+}
+
+/* The supervisor is about to end this process, once every thread has come here and the backlog is
+ * empty. False when a request out of that is in the slot. */
+static bool stand_still(const struct thread *t)
+{
+	while (is_draining(t->loop)) {
+		if (backlog_take(t->loop->backlog, t->slot))
+			return false;
 		poll(NULL, 0, 1);
+	}
+	return true;
 }
 
 /* Asks for a while, if that is quicker than to sleep. */
@@ -268,27 +297,8 @@ static void spin(struct thread *t)
 		continue;
 }
 
-/* Waits for a request to be in the slot. */
-static void receive(struct thread *t)
+static void note_wait(struct thread *t)
 {
-	for (;;) {
-		ssize_t n;
-		int error;
-
-		stand_still(t);
-		spin(t);
-		n = read(t->device, t->slot->request, HANDOVER_REQUEST);
-		error = errno;
-		if (n > 0)
-			break;
-		if (n == 0 || error == EINTR)
-			continue;
-		/* Its reader was killed just now. What the kernel had begun to copy is no request.
-		 */
-		handover_slot_done(t->slot);
-		if (error != ENOENT)
-			device_failed(error);
-	}
 	if (spin_end(&t->spin, clock_monotonic_ns()) < AT_ONCE_NS) {
 		t->streak++;
 		t->waits = 0;
@@ -298,18 +308,105 @@ static void receive(struct thread *t)
 	}
 }
 
+/* True when a request is in the slot. */
+static bool fetch(struct thread *t)
+{
+	const ssize_t n = read(t->device, t->slot->request, HANDOVER_REQUEST);
+	const int error = errno;
+
+	if (n >= 0)
+		return n > 0;
+	if (error == EAGAIN || error == EINTR)
+		return false;
+	/* Its reader was killed just now. What the kernel had begun to copy is no request. */
+	handover_slot_done(t->slot);
+	if (error != ENOENT)
+		device_failed(error);
+	return false;
+}
+
+static void set_nonblocking(struct thread *t, bool on)
+{
+	if (t->nonblocking != on && fcntl(t->device, F_SETFL, O_RDWR | (on ? O_NONBLOCK : 0)) == 0)
+		t->nonblocking = on;
+}
+
+/* Nobody waits for what needs no reply. */
+static bool put_in_line(struct thread *t)
+{
+	const struct fuse_in_header *header = header_of(t->slot);
+
+	return request_wants_reply(header->opcode) &&
+		backlog_put(t->loop->backlog, t->slot, t->index,
+			fs_sharer(t->loop->fs, t->slot->request, header->len));
+}
+
+/* Takes from the device all that lies there, so that whoever came last can be first. True when a
+ * request is in the slot: the one whose turn it is, or one for which there is no line. */
+static bool take_from_queue(struct thread *t)
+{
+	while (!is_draining(t->loop) && fetch(t))
+		if (!put_in_line(t))
+			return true;
+	return backlog_take(t->loop->backlog, t->slot);
+}
+
+/* As long as there is a queue. False when none is left, and the slot is empty. */
+static bool receive_in_turn(struct thread *t)
+{
+	set_nonblocking(t, true);
+	/* Without that it must not try: it might wait, and what is in line as well. */
+	if (!t->nonblocking)
+		return backlog_take(t->loop->backlog, t->slot);
+	if (take_from_queue(t)) {
+		t->streak++;
+		t->waits = 0;
+		return true;
+	}
+	if (is_draining(t->loop))
+		return false;
+	spin(t);
+	poll_device(t, -1);
+	note_wait(t);
+	return take_from_queue(t);
+}
+
+/* Waits for a request to be in the slot. */
+static void receive(struct thread *t)
+{
+	while (stand_still(t)) {
+		if (atomic_load_explicit(&t->loop->queue, memory_order_relaxed)) {
+			if (receive_in_turn(t))
+				return;
+			continue;
+		}
+		set_nonblocking(t, false);
+		spin(t);
+		if (fetch(t)) {
+			note_wait(t);
+			return;
+		}
+	}
+}
+
+/* What is in line need not be asked of the device. */
 static bool sees_queue(struct thread *t)
 {
+	const bool queue = atomic_load_explicit(&t->loop->queue, memory_order_relaxed);
+	bool sign;
+
 	if (t->streak == 0 || t->streak % QUEUE_LOOK != 0 ||
-		atomic_load(&t->loop->leaders) >= t->loop->leaders_max)
+		(queue && atomic_load(&t->loop->leaders) >= t->loop->leaders_max))
 		return false;
-	t->signs = poll_device(t, 0) > 0 ? t->signs + 1 : 0;
+	sign = queue ? backlog_count(t->loop->backlog) > 0 : poll_device(t, 0) > 0;
+	t->signs = sign ? t->signs + 1 : 0;
 	return t->signs >= QUEUE_SIGNS;
 }
 
 static void call_another(struct thread *t)
 {
 	t->signs = 0;
+	atomic_store(&t->loop->queue, true);
 	if (change_leaders(t->loop, 1))
 		sem_post(&t->loop->turn);
 }
@@ -318,6 +415,12 @@ static void process(struct thread *t, size_t length)
 {
 	struct fuse_buf buf = { .size = length, .mem = t->slot->request };
 
+	/* Nothing of ours waits, so there is nothing to interrupt. libfuse would keep those that
+	 * overtake their request. */
+	if (header_of(t->slot)->opcode == FUSE_INTERRUPT) {
+		handover_slot_clear(t->slot);
+		return;
+	}
 	watch_begin(t->slot);
 	fs_release(t->loop->fs, t->slot->request, length);
 	fuse_session_process_buf(t->loop->session, &buf);
@@ -426,6 +529,7 @@ static struct loop *loop_new(const struct loop_config *config)
 	}
 	loop->session = config->session;
 	loop->fs = config->fs;
+	loop->devices = config->devices;
 	loop->draining = &config->handover->draining;
 	loop->n = config->n;
 	loop->leaders = 1;
@@ -440,8 +544,9 @@ int loop_start(const struct loop_config *config, struct loop **ret)
 	const uint32_t generation = atomic_fetch_add(&handover->generation, 1) + 1;
 	struct loop *loop = loop_new(config);
 
-	if (!loop)
+	if (!loop || backlog_new(handover, config->n, &loop->backlog) < 0)
 		return -ENOMEM;
+	loop->queue = backlog_count(loop->backlog) > 0;
 	for (unsigned i = 0; i < config->n; i++) {
 		struct thread *t = &loop->threads[i];
 		pthread_t id;

@@ -44,7 +44,7 @@ uint64_t watchdog_due_ns(const struct watchdog *w)
 	return w->period_ns != 0 ? w->due_ns : UINT64_MAX;
 }
 
-static bool is_any_waiting(const struct handover *h, const struct connection *c)
+static bool is_any_waiting(struct handover *h, const struct connection *c)
 {
 	struct pollfd p = { .fd = c->device, .events = POLLIN };
 
@@ -66,7 +66,7 @@ static bool has_moved(struct watchdog *w, const struct handover *h, unsigned n)
 	return moved;
 }
 
-bool watchdog_look(struct watchdog *w, const struct handover *h, const struct connection *c)
+bool watchdog_look(struct watchdog *w, struct handover *h, const struct connection *c)
 {
 	const uint64_t now = clock_monotonic_ns();
 	bool moved;

@@ -24,7 +24,7 @@ void watchdog_init(struct watchdog *w);
 uint64_t watchdog_due_ns(const struct watchdog *w);
 
 /* Looks, if it is due, and tells the manager. True when the worker is to be replaced. */
-bool watchdog_look(struct watchdog *w, const struct handover *h, const struct connection *c);
+bool watchdog_look(struct watchdog *w, struct handover *h, const struct connection *c);
 
 /* WATCHDOG_USEC and WATCHDOG_PID (NULL: not set), in nanoseconds; 0: there is no watchdog. */
 uint64_t watchdog_parse(const char *usec, const char *pid, pid_t self);

@@ -294,6 +294,16 @@ int handles_get(struct handles *hs, uint64_t fh, struct handle_info *ret_info,
 	return 0;
 }
 
+bool handles_sharer(struct handles *hs, uint64_t fh, uint32_t *ret)
+{
+	autoheld h = handle_hold(hs, fh);
+
+	if (!h.lock || !h.binding->container)
+		return false;
+	*ret = container_sharer(h.binding->container);
+	return true;
+}
+
 /* The limits are not asked: the handle is open already. */
 static struct container *rebind(struct held *h, struct container *c)
 {

@@ -46,6 +46,9 @@ void handles_close(struct handles *hs, uint64_t fh);
 int handles_get(struct handles *hs, uint64_t fh, struct handle_info *ret_info,
 	struct container **ret_container, struct container_identity *ret_identity);
 
+/* Who the handle's container is to others (container_sharer()); false when that is not known. */
+bool handles_sharer(struct handles *hs, uint64_t fh, uint32_t *ret);
+
 /* Binds the handle to `c` from now on, taking a reference of its own. -ESTALE. */
 int handles_bind(struct handles *hs, uint64_t fh, struct container *c);
 
