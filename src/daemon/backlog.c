@@ -11,11 +11,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
-#include "log.h"
-
-/* Two who share the worker are in one line now and then by chance; nobody can arrange it. */
+/* Two of those who share the worker may be in one line by chance: their numbers are hashes. */
 #define LINES 4096u
 
 /* Places and lines in lists: the index + 1, and 0 for none. */
@@ -28,7 +25,6 @@ enum size { SMALL, LARGE };
 
 struct backlog {
 	struct handover *shared;
-	uint32_t seed;
 	_Atomic unsigned n;
 	pthread_mutex_t lock;
 	uint32_t first, last; /* lines with something waiting, the next one to be served first */
@@ -87,7 +83,7 @@ static void append_line(struct backlog *b, uint32_t l)
 
 static void append(struct backlog *b, uint32_t whose, uint32_t i)
 {
-	const uint32_t l = (whose ^ b->seed) * UINT32_C(2654435761) / (UINT32_MAX / LINES + 1);
+	const uint32_t l = whose % LINES;
 	struct line *line = &b->lines[l];
 
 	b->next[i] = 0;
@@ -245,8 +241,6 @@ int backlog_new(struct handover *h, unsigned n_devices, struct backlog **ret)
 		return -ENOMEM;
 	b->shared = h;
 	pthread_mutex_init(&b->lock, NULL);
-	if (getrandom(&b->seed, sizeof(b->seed), GRND_NONBLOCK) < 0)
-		b->seed = (uint32_t)(uintptr_t)b;
 	adopt(b, n_devices);
 	find_free(b);
 	*ret = b;

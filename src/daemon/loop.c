@@ -325,10 +325,12 @@ static bool fetch(struct thread *t)
 	return false;
 }
 
-static void set_nonblocking(struct thread *t, bool on)
+/* False when it cannot be changed. */
+static bool set_nonblocking(struct thread *t, bool on)
 {
 	if (t->nonblocking != on && fcntl(t->device, F_SETFL, O_RDWR | (on ? O_NONBLOCK : 0)) == 0)
 		t->nonblocking = on;
+	return t->nonblocking == on;
 }
 
 /* Nobody waits for what needs no reply. */
@@ -354,10 +356,6 @@ static bool take_from_queue(struct thread *t)
 /* As long as there is a queue. False when none is left, and the slot is empty. */
 static bool receive_in_turn(struct thread *t)
 {
-	set_nonblocking(t, true);
-	/* Without that it must not try: it might wait, and what is in line as well. */
-	if (!t->nonblocking)
-		return backlog_take(t->loop->backlog, t->slot);
 	if (take_from_queue(t)) {
 		t->streak++;
 		t->waits = 0;
@@ -375,12 +373,16 @@ static bool receive_in_turn(struct thread *t)
 static void receive(struct thread *t)
 {
 	while (stand_still(t)) {
-		if (atomic_load_explicit(&t->loop->queue, memory_order_relaxed)) {
+		const bool queue = atomic_load_explicit(&t->loop->queue, memory_order_relaxed);
+
+		/* Where that fails it must not try: it might wait, and what is in line too. */
+		if (set_nonblocking(t, queue) && queue) {
 			if (receive_in_turn(t))
 				return;
 			continue;
 		}
-		set_nonblocking(t, false);
+		if (backlog_take(t->loop->backlog, t->slot))
+			return;
 		spin(t);
 		if (fetch(t)) {
 			note_wait(t);

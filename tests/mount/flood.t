@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 # A container that takes all it can get: files kept open, pollers, processes that read without end. It
-# gets what one container may have, and its neighbour is served all the while, truthfully. How long the
-# neighbour waits is told; only that it does not hang is a test, for the CPUs are shared as well.
+# gets what one container may have, and its neighbour is served all the while, truthfully, and waits
+# little longer than before: its p99 is at most five times that of a quiet time just before.
 source "$(dirname "$0")/lib.sh"
 
 FLOOD=$BUILD/tests/mount/flood
@@ -13,7 +13,7 @@ OPENS=100000 POLLERS=10000 READERS=1000
 HANDLES=4096 PAGES=8192 TRIGGERS=64 RECORDS=64
 pressure=0
 [ ! -e /proc/pressure/memory ] || [ -z "$CG_V2" ] || pressure=1
-plan $((29 + 3 * pressure))
+plan $((31 + 4 * pressure))
 
 NEVER="full 2000000 2000000"
 B_KB=131072
@@ -30,12 +30,32 @@ measure() {
 	read -r _ _ _ wrong _ _ _ p99 _ longest _ <<<"$out"
 }
 
-neighbour_serves() { # WHEN
-	measure "$1"
-	is "$wrong" 0 "$1: every reading of the neighbour's is right"
-	between "$longest" 0 $((20000000 * SLOW)) "and none hangs"
+measure_quiet() {
+	measure "quiet"
+	quiet=$p99
+	# What the scheduler gives a process that is awake is some milliseconds: a neighbour that computes
+	# makes it wait that long, whoever serves it.
+	[ "$quiet" -ge $((1000 * SLOW)) ] || quiet=$((1000 * SLOW))
+}
+
+# neighbour_serves WHEN [BEFORE AFTER]: the best of three, for others may use the machine as well, each
+# between those commands.
+neighbour_serves() {
+	local any_wrong=0 any_longest=0
+
+	for _ in 1 2 3; do
+		${2-}
+		measure "$1"
+		${3-}
+		any_wrong=$((any_wrong + wrong))
+		[ "$longest" -le "$any_longest" ] || any_longest=$longest
+		diag "$1: p99 is $(awk -v a="$p99" -v b="$quiet" 'BEGIN { printf "%.1f", a / b }') times what it is when all is quiet"
+		[ "$p99" -gt $((5 * quiet)) ] || break
+	done
+	is $any_wrong 0 "$1: every reading of the neighbour's is right"
+	between "$p99" 0 $((5 * quiet)) "its p99 is at most five times that of a quiet time"
+	between $any_longest 0 $((20000000 * SLOW)) "and none hangs"
 	is "$(meminfo b MemTotal)" $B_KB "it sees its own limit"
-	diag "$1: p99 is $(awk -v a="$p99" -v b="$quiet" 'BEGIN { printf "%.1f", a / (b > 0 ? b : 1) }') times what it was before"
 }
 
 # start_flood NAME OUTPUT ARGUMENT...: in container a; waits for what it got.
@@ -48,11 +68,14 @@ start_flood() {
 	wait_until 60 test -e "$out" || diag "the flood $1 does not come"
 }
 
+# taken: what the worker has now.
+take_bounds() { taken=("$(status_of Threads)" "$(descriptors)" "$(status_of RssShmem)" "$(status_of RssAnon)"); }
+
 within_bounds() { # WHEN
-	between "$(status_of Threads)" 1 "$threads" "$1: the worker has no more threads"
-	between "$(descriptors)" 1 $((descriptors + TRIGGERS + 3 * RECORDS)) "no more descriptors than a container's records, cgroup files and triggers take"
-	between "$(status_of RssShmem)" 0 $((shmem + 4 * PAGES + 16384)) "it keeps no more texts than a container may have"
-	between "$(status_of RssAnon)" 0 $((anonymous + 16384)) "and little else"
+	between "${taken[0]}" 1 "$threads" "$1: the worker has no more threads"
+	between "${taken[1]}" 1 $((descriptors + TRIGGERS + 3 * RECORDS)) "no more descriptors than a container's records, cgroup files and triggers take"
+	between "${taken[2]}" 0 $((shmem + 4 * PAGES + 16384)) "it keeps no more texts than a container may have"
+	between "${taken[3]}" 0 $((anonymous + 16384)) "and little else"
 }
 
 began=$(now_ms)
@@ -61,8 +84,7 @@ worker=$(worker_pid)
 new_container a --memory=$((1500 * MIB))
 new_container b --memory=$((B_KB * 1024))
 meminfo a MemTotal >/dev/null
-measure "quiet"
-quiet=$p99
+measure_quiet
 threads=$(status_of Threads)
 descriptors=$(descriptors)
 shmem=$(status_of RssShmem)
@@ -93,22 +115,26 @@ for kind in "-p -f" "-U -r -p -f -C"; do
 	is "$(cat "$WORK/nested")" "opened 0 ENFILE" "nor a container inside ($kind): they are charged to the outermost one"
 done
 is "$(in_container b cat /proc/stat | grep -c '^cpu ')" 1 "the neighbour still opens files"
+take_bounds
 within_bounds "files kept open"
 neighbour_serves "files kept open"
 
 # ---- processes that read
 end_background
 start_readers_of_a() {
-	in_container a "$FLOOD" read $READERS "$1" /proc/stat /proc/meminfo /proc/cpuinfo /proc/pressure/cpu </dev/null &
+	measure_quiet
+	in_container a "$FLOOD" read $READERS $((4 * (1 + SLOW / 4))) /proc/stat /proc/meminfo /proc/cpuinfo /proc/pressure/cpu </dev/null &
 	readers_of_a=$!
 	background+=($!)
 	sleep 1
 }
-start_readers_of_a $((6 * (1 + SLOW / 4)))
-neighbour_serves "$READERS readers"
+end_readers_of_a() {
+	take_bounds
+	wait $readers_of_a # to look for a thousand children one by one would take longer
+	background=()
+}
+neighbour_serves "$READERS readers" start_readers_of_a end_readers_of_a
 within_bounds "$READERS readers"
-wait $readers_of_a # to look for a thousand children one by one would take longer
-background=()
 
 # ---- afterwards
 is "$(worker_pid)" "$worker" "one worker has served all the while"

@@ -39,6 +39,7 @@ START_TEST(the_frozen_layout_has_not_moved)
 	ck_assert_uint_eq(offsetof(struct handover, given_up), 604);
 	ck_assert_uint_eq(offsetof(struct handover, draining), 608);
 	ck_assert_uint_eq(offsetof(struct handover, dev), 616);
+	ck_assert_uint_eq(offsetof(struct handover, backlog_at), 624);
 	ck_assert_uint_eq(offsetof(struct handover, slots), 4096);
 	ck_assert_uint_eq(offsetof(struct handover, nodes), 4096 + 16 * 20480);
 	ck_assert_uint_eq(
@@ -52,6 +53,7 @@ START_TEST(the_frozen_layout_has_not_moved)
 	ck_assert_uint_eq(offsetof(struct handover_slot, fh), 16);
 	ck_assert_uint_eq(offsetof(struct handover_slot, snapshot), 24);
 	ck_assert_uint_eq(offsetof(struct handover_slot, answered), 32);
+	ck_assert_uint_eq(offsetof(struct handover_slot, device), 40);
 	ck_assert_uint_eq(offsetof(struct handover_slot, request), 4096);
 	ck_assert_uint_eq(offsetof(struct handover_handle, snapshot), 16);
 	ck_assert_uint_eq(offsetof(struct handover_handle, identity), 24);
