@@ -93,6 +93,9 @@ struct container *container_ref(struct container *c);
 /* NULL is fine. */
 void container_unref(struct container *c);
 
+/* A number that no other record of this process ever has. */
+uint64_t container_number(const struct container *c);
+
 /* Who shares the worker with others: one number for all records that are charged to the same
  * outermost container, in 24 bits. A fair turn depends on it, and nothing else may. */
 uint32_t container_sharer(const struct container *c);

@@ -59,7 +59,9 @@ struct handover_slot {
 					answered in place of a stuck one: not to be replayed */
 	_Atomic uint32_t device;     /* 1 + the clone through which the request was read and must be
 					answered; 0: that of the slot's own thread */
-	uint8_t reserved[SLAB_PAGE - 44];
+	_Atomic uint64_t arrived_ns; /* CLOCK_MONOTONIC when it was read, if it was in the backlog
+					then; 0: it was not */
+	uint8_t reserved[SLAB_PAGE - 56];
 	_Alignas(SLAB_PAGE) uint8_t request[HANDOVER_REQUEST];
 };
 

@@ -99,6 +99,7 @@ static struct container *alloc_record(struct container_cache *c, struct life *li
 	}
 	r->own->cache = c;
 	r->own->life = life;
+	r->own->number = atomic_fetch_add(&c->records_made, 1) + 1;
 	atomic_init(&r->own->refs, 1);
 	r->init = life->pid;
 	r->subject.start_ns = life->start_ns;
@@ -110,6 +111,11 @@ static struct container *alloc_record(struct container_cache *c, struct life *li
 	life->refs++;
 	pthread_mutex_unlock(&c->lock);
 	return r;
+}
+
+uint64_t container_number(const struct container *c)
+{
+	return c->own->number;
 }
 
 int container_new_host(struct container_cache *c, struct container **ret)

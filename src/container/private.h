@@ -275,6 +275,7 @@ struct container_private {
 	struct container_cache *cache;
 	struct container *next; /* in cache->records */
 	struct life *life;      /* a reference */
+	uint64_t number;
 	struct cgroup_paths paths;
 	uint64_t hash;        /* of the paths and what else tells records of one life apart:
 				 container_identity.cgroups */
@@ -399,6 +400,7 @@ struct container_cache {
 	pthread_mutex_t mountinfo_lock; /* one reader in the whole daemon */
 	_Atomic unsigned n_records;
 	_Atomic uint64_t look_ns; /* how long the last look at an init took */
+	_Atomic uint64_t records_made;
 	struct shard shards[SHARDS];
 	/* sharer.c: what threads and pid namespaces were seen to belong to */
 	_Atomic uint64_t sharer_threads[SHARERS], sharer_namespaces[SHARERS];

@@ -30,6 +30,7 @@ struct backlog {
 	uint32_t first, last; /* lines with something waiting, the next one to be served first */
 	uint32_t free[2];     /* places that were used before, for each size */
 	uint32_t next[HANDOVER_WAITING]; /* place, in a line or free */
+	uint64_t arrived_ns[HANDOVER_WAITING];
 	struct line lines[LINES];
 };
 
@@ -121,7 +122,8 @@ static bool pop(struct backlog *b, uint32_t *ret)
 
 /* --- in and out ------------------------------------------------------------------------- */
 
-bool backlog_put(struct backlog *b, struct handover_slot *slot, unsigned device, uint32_t whose)
+bool backlog_put(struct backlog *b, struct handover_slot *slot, unsigned device, uint32_t whose,
+	uint64_t now_ns)
 {
 	const uint32_t length = handover_slot_length(slot);
 	bool found;
@@ -139,6 +141,7 @@ bool backlog_put(struct backlog *b, struct handover_slot *slot, unsigned device,
 	/* Before another thread can take and answer it: or the slot would be replayed. */
 	handover_slot_clear(slot);
 	pthread_mutex_lock(&b->lock);
+	b->arrived_ns[i] = now_ns;
 	append(b, whose, i);
 	pthread_mutex_unlock(&b->lock);
 	return true;
@@ -158,6 +161,7 @@ bool backlog_take(struct backlog *b, struct handover_slot *slot)
 	if (!found)
 		return false;
 	request = handover_waiting(b->shared, i);
+	atomic_store(&slot->arrived_ns, b->arrived_ns[i]);
 	atomic_store(&slot->device, atomic_load(&b->shared->backlog.device[i]) + 1);
 	handover_request_put(slot->request, request, handover_request_length(request));
 	handover_request_done(request);

@@ -18,7 +18,8 @@ void backlog_free(struct backlog *b);
 
 /* Moves the request of a slot, which was read through `device`, to the end of the line of `whose`.
  * False when there is no room: it stays in the slot. */
-bool backlog_put(struct backlog *b, struct handover_slot *slot, unsigned device, uint32_t whose);
+bool backlog_put(struct backlog *b, struct handover_slot *slot, unsigned device, uint32_t whose,
+	uint64_t now_ns);
 
 /* Moves the request whose turn it is to an empty slot. False when none waits. */
 bool backlog_take(struct backlog *b, struct handover_slot *slot);

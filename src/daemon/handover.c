@@ -327,6 +327,7 @@ void handover_slot_clear(struct handover_slot *s)
 	atomic_store_explicit(&s->answered, 0, memory_order_release);
 	atomic_store_explicit(&s->crashes, 0, memory_order_release);
 	atomic_store_explicit(&s->device, 0, memory_order_release);
+	atomic_store_explicit(&s->arrived_ns, 0, memory_order_release);
 }
 
 struct handover_slot *handover_my_slot(void)

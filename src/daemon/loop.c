@@ -340,7 +340,8 @@ static bool put_in_line(struct thread *t)
 
 	return request_wants_reply(header->opcode) &&
 		backlog_put(t->loop->backlog, t->slot, t->index,
-			fs_sharer(t->loop->fs, t->slot->request, header->len));
+			fs_sharer(t->loop->fs, t->slot->request, header->len),
+			clock_monotonic_ns());
 }
 
 /* Takes from the device all that lies there, so that whoever came last can be first. True when a

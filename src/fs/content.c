@@ -16,6 +16,7 @@
 struct question {
 	const struct node *node;
 	struct text *out;
+	struct shared_text *shared; /* of a file */
 	/* Appends the answer. -ENODEV: a cgroup vanished, find the container again. */
 	int (*answer)(struct fs *fs, const struct view_args *args, const struct question *q);
 };
@@ -66,6 +67,25 @@ static int answer_view(struct fs *fs, const struct view_args *args, const struct
 	return view_render(q->node->view, args, q->out);
 }
 
+/* The same, or what another reader was told since this one asked. */
+static int share_view(
+	struct fs *fs, struct container *c, const struct handle_info *info, void *question)
+{
+	const struct question *q = question;
+	struct shared_text *shared = q->shared;
+	const struct shared_key key = { container_number(c), q->node->number, info->flags,
+		atomic_load(&fs->config.handover->pass_through) != 0 };
+	int e;
+
+	text_reset(q->out);
+	if (shared_find(shared, &key, q->out))
+		return 0;
+	e = ask_once(fs, c, info, question);
+	if (e == 0 && text_error(q->out) == 0)
+		shared_keep(shared, q->out);
+	return e;
+}
+
 /* Some files of sysfs ask the hardware (scaling_cur_freq). */
 static int pass_file(struct fs *fs, const struct node *node, struct text *ret)
 {
@@ -73,12 +93,12 @@ static int pass_file(struct fs *fs, const struct node *node, struct text *ret)
 	return host_file(fs->config.host, node->path, ret);
 }
 
-int content_file(struct fs *fs, uint64_t fh, const struct node *node, struct text *ret)
+int content_file(struct fs *fs, uint64_t fh, const struct node *node, struct scratch *s)
 {
-	struct question q = { node, ret, answer_view };
-	int e = node->view ? bound_use(fs, fh, ask_once, &q) : pass_file(fs, node, ret);
+	struct question q = { node, &s->content, &s->shared, answer_view };
+	int e = node->view ? bound_use(fs, fh, share_view, &q) : pass_file(fs, node, &s->content);
 
-	return e < 0 ? e : keep(fs, fh, ret);
+	return e < 0 ? e : keep(fs, fh, &s->content);
 }
 
 /* --- directories ------------------------------------------------------------------------- */
@@ -127,11 +147,11 @@ static int list_plain(struct fs *fs, const struct node *dir, struct text *ret)
 	return tree_passes_through(dir) ? list_cpus(fs, dir, NULL, ret) : 0;
 }
 
-int content_dir(struct fs *fs, uint64_t fh, const struct node *node, struct text *ret)
+int content_dir(struct fs *fs, uint64_t fh, const struct node *node, struct scratch *s)
 {
-	struct question q = { node, ret, answer_cpu_dir };
+	struct question q = { node, &s->content, NULL, answer_cpu_dir };
 	const bool per_container = node->view && node->view->kind == VIEW_CPU_DIR;
-	int e = per_container ? bound_use(fs, fh, ask_once, &q) : list_plain(fs, node, ret);
+	int e = per_container ? bound_use(fs, fh, ask_once, &q) : list_plain(fs, node, &s->content);
 
-	return e < 0 ? e : keep(fs, fh, ret);
+	return e < 0 ? e : keep(fs, fh, &s->content);
 }

@@ -17,6 +17,7 @@ static void scratch_free(void *p)
 
 	text_free(&s->content);
 	text_free(&s->reply);
+	shared_free(&s->shared);
 	free(s);
 }
 

@@ -28,10 +28,27 @@ struct fs {
 
 /* --- fs.c -------------------------------------------------------------------------------- */
 
+/* What a text depends on, besides the time. */
+struct shared_key {
+	uint64_t record; /* container_number() */
+	uint64_t node;
+	uint32_t flags; /* of the handle */
+	bool pass_through;
+};
+
+/* The last text that a thread has made while others were in line. */
+struct shared_text {
+	struct shared_key key;
+	uint64_t began_ns;  /* CLOCK_MONOTONIC before anything was read for it; 0: there is none */
+	uint64_t begins_ns; /* of one that is being made */
+	struct text text;
+};
+
 /* A thread's own buffers, kept from one request to the next and freed with the thread. */
 struct scratch {
 	struct text content; /* what a file says, or a listing */
 	struct text reply;   /* what a READDIR answers with */
+	struct shared_text shared;
 };
 
 /* Both empty; NULL without memory. */
@@ -74,14 +91,25 @@ typedef int (*bound_fn)(
  */
 int bound_use(struct fs *fs, uint64_t fh, bound_fn use, void *data);
 
+/* --- shared.c ---------------------------------------------------------------------------- */
+
+#define SHARED_MAX (64u << 10) /* texts that are larger are not kept */
+
+void shared_free(struct shared_text *s);
+/* True when the text was begun after the calling thread's request had come: it is in `ret`, which
+ * may be in an error state. Else one is about to be made... */
+bool shared_find(struct shared_text *s, const struct shared_key *key, struct text *ret);
+/* ... and here it is. */
+void shared_keep(struct shared_text *s, const struct text *t);
+
 /* --- content.c --------------------------------------------------------------------------- */
 
 /* Renders the file of a handle afresh for the container it is bound to and keeps the text as the
- * handle's snapshot. 0 or -errno, the text then not being usable. */
-int content_file(struct fs *fs, uint64_t fh, const struct node *node, struct text *ret);
+ * handle's snapshot, in `s->content`. 0 or -errno, the text then not being usable. */
+int content_file(struct fs *fs, uint64_t fh, const struct node *node, struct scratch *s);
 
 /* The same for a directory: entries of listing.h. */
-int content_dir(struct fs *fs, uint64_t fh, const struct node *node, struct text *ret);
+int content_dir(struct fs *fs, uint64_t fh, const struct node *node, struct scratch *s);
 
 /* --- open.c: the operations on handles ---------------------------------------------------- */
 

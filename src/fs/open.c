@@ -145,16 +145,17 @@ static struct slice slice_range(const struct text *t, struct range r)
 	return (struct slice){ t->data + r.offset, min_u64(r.n, t->len - r.offset) };
 }
 
-typedef int (*content_fn)(struct fs *fs, uint64_t fh, const struct node *node, struct text *ret);
+typedef int (*content_fn)(struct fs *fs, uint64_t fh, const struct node *node, struct scratch *s);
 
 /*
  * The bytes of a handle's snapshot: made now by `content` when the read starts at 0 and is not a
  * replay of one that made it, and also when there is none yet (pread(2) at 100 comes first). `ret`
- * points into `t`.
+ * points into `s->content`.
  */
 static int snapshot_range(struct fs *fs, uint64_t fh, uint64_t number, struct range r,
-	content_fn content, struct text *t, struct slice *ret)
+	content_fn content, struct scratch *s, struct slice *ret)
 {
+	struct text *t = &s->content;
 	struct node node;
 	const bool made = r.offset > 0 || handles_stored_by(fs->handles, fh, handover_my_slot());
 	int e = made ? handles_load(fs->handles, fh, r.offset, r.n, t) : -ENODATA;
@@ -167,7 +168,7 @@ static int snapshot_range(struct fs *fs, uint64_t fh, uint64_t number, struct ra
 		return e;
 	e = tree_node(fs->tree, number, &node);
 	if (e == 0)
-		e = content(fs, fh, &node, t);
+		e = content(fs, fh, &node, s);
 	if (e == 0)
 		*ret = slice_range(t, r);
 	return e;
@@ -200,8 +201,8 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse
 		off = (off_t)handles_read_offset(fs->handles, fi->fh, (uint64_t)off);
 	if (e == 0)
 		e = snapshot_range(fs, fi->fh, ino,
-			(struct range){ min_u64((uint64_t)off, SIZE_MAX), size }, content_file,
-			&s->content, &piece);
+			(struct range){ min_u64((uint64_t)off, SIZE_MAX), size }, content_file, s,
+			&piece);
 	if (e != 0)
 		fuse_reply_err(req, -e);
 	else
@@ -278,17 +279,17 @@ static int fill_reply(struct fs *fs, struct dir_reply *r, struct slice listing, 
 	return 0;
 }
 
-static int dir_listing(struct fs *fs, uint64_t fh, uint64_t number, off_t off, struct text *t)
+static int dir_listing(struct fs *fs, uint64_t fh, uint64_t number, off_t off, struct scratch *s)
 {
 	struct slice all;
 	int e;
 
 	if (off == 0)
 		return snapshot_range(
-			fs, fh, number, (struct range){ 0, SIZE_MAX }, content_dir, t, &all);
-	e = handles_load(fs->handles, fh, 0, SIZE_MAX, t);
+			fs, fh, number, (struct range){ 0, SIZE_MAX }, content_dir, s, &all);
+	e = handles_load(fs->handles, fh, 0, SIZE_MAX, &s->content);
 	if (e == -ENODATA)
-		e = dir_listing(fs, fh, number, 0, t);
+		e = dir_listing(fs, fh, number, 0, s);
 	return e;
 }
 
@@ -303,7 +304,7 @@ static void readdir_reply(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off
 	if (e == 0 && !text_reserve(&s->reply, r.size))
 		e = -ENOMEM;
 	if (e == 0)
-		e = dir_listing(fs, fi->fh, ino, off, &s->content);
+		e = dir_listing(fs, fi->fh, ino, off, s);
 	if (e == 0) {
 		r.out = &s->reply;
 		e = fill_reply(fs, &r, slice_of(&s->content), off);

@@ -12,6 +12,7 @@
 #include "unit.h"
 
 #define DEVICES 4u
+#define NOW 77u /* any time */
 
 static struct handover *area;
 static int area_fd;
@@ -42,7 +43,7 @@ static void receive(struct handover_slot *slot, uint64_t unique, uint32_t length
 static bool put(uint64_t unique, uint32_t whose)
 {
 	receive(&area->slots[0], unique, 80);
-	return backlog_put(backlog, &area->slots[0], 0, whose);
+	return backlog_put(backlog, &area->slots[0], 0, whose, NOW);
 }
 
 static uint64_t unique_in(const struct handover_slot *slot)
@@ -119,13 +120,14 @@ START_TEST(a_request_is_taken_as_it_was_read_and_remembers_its_device)
 			: HANDOVER_REQUEST) {
 		receive(&area->slots[0], length, length);
 		memcpy(was, area->slots[0].request, length);
-		ck_assert(backlog_put(backlog, &area->slots[0], 3, 1));
+		ck_assert(backlog_put(backlog, &area->slots[0], 3, 1, NOW));
 		ck_assert_uint_eq(handover_slot_length(&area->slots[0]), 0);
 		ck_assert_uint_eq(backlog_count(backlog), 1);
 		ck_assert(backlog_take(backlog, to));
 		ck_assert_uint_eq(backlog_count(backlog), 0);
 		ck_assert_mem_eq(to->request, was, length);
 		ck_assert_uint_eq(atomic_load(&to->device), 4);
+		ck_assert_uint_eq(atomic_load(&to->arrived_ns), NOW);
 		handover_slot_clear(to);
 		ck_assert_uint_eq(atomic_load(&to->device), 0);
 	}
@@ -149,7 +151,7 @@ static void fill(uint32_t length, unsigned most)
 
 	for (;; n++) {
 		receive(&area->slots[0], n + 1, length);
-		if (!backlog_put(backlog, &area->slots[0], 0, n))
+		if (!backlog_put(backlog, &area->slots[0], 0, n, NOW))
 			break;
 	}
 	ck_assert_uint_eq(n, most);
@@ -172,9 +174,9 @@ END_TEST
 START_TEST(what_cannot_be_a_request_is_not_put_in_line)
 {
 	receive(&area->slots[0], 1, 39);
-	ck_assert(!backlog_put(backlog, &area->slots[0], 0, 1));
+	ck_assert(!backlog_put(backlog, &area->slots[0], 0, 1, NOW));
 	area->slots[0].request[2] = 0xff;
-	ck_assert(!backlog_put(backlog, &area->slots[0], 0, 1));
+	ck_assert(!backlog_put(backlog, &area->slots[0], 0, 1, NOW));
 }
 END_TEST
 
@@ -263,7 +265,7 @@ START_TEST(what_cannot_be_answered_is_dropped)
 	const uint32_t length = 8;
 
 	receive(&area->slots[0], 1, 80);
-	ck_assert(backlog_put(backlog, &area->slots[0], DEVICES, 1));
+	ck_assert(backlog_put(backlog, &area->slots[0], DEVICES, 1, NOW));
 	ck_assert(put(2, 1));
 	memcpy(handover_waiting(area, 1), &length, sizeof(length));
 	next_worker();
@@ -279,7 +281,7 @@ START_TEST(a_fresh_connection_inherits_nothing_that_waits)
 {
 	put(1, 1);
 	receive(&area->slots[0], 2, 5000);
-	ck_assert(backlog_put(backlog, &area->slots[0], 0, 1));
+	ck_assert(backlog_put(backlog, &area->slots[0], 0, 1, NOW));
 	handover_forget_connection(area);
 	ck_assert(!handover_is_busy(area, DEVICES));
 	next_worker();
@@ -305,7 +307,7 @@ START_TEST(another_version_takes_over_what_waits)
 	put(1, 1);
 	put(2, 1);
 	receive(&area->slots[0], 3, 5000);
-	ck_assert(backlog_put(backlog, &area->slots[0], 2, 1));
+	ck_assert(backlog_put(backlog, &area->slots[0], 2, 1, NOW));
 	area->version++;
 	take_over();
 	ck_assert_uint_eq(take(), 1);
