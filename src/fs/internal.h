@@ -10,6 +10,7 @@
 
 #include "fs.h"
 #include "handle.h"
+#include "shared.h"
 #include "tree.h"
 #include "trigger.h"
 
@@ -27,22 +28,6 @@ struct fs {
 };
 
 /* --- fs.c -------------------------------------------------------------------------------- */
-
-/* What a text depends on, besides the time. */
-struct shared_key {
-	uint64_t record; /* container_number() */
-	uint64_t node;
-	uint32_t flags; /* of the handle */
-	bool pass_through;
-};
-
-/* The last text that a thread has made while others were in line. */
-struct shared_text {
-	struct shared_key key;
-	uint64_t began_ns;  /* CLOCK_MONOTONIC before anything was read for it; 0: there is none */
-	uint64_t begins_ns; /* of one that is being made */
-	struct text text;
-};
 
 /* A thread's own buffers, kept from one request to the next and freed with the thread. */
 struct scratch {
@@ -90,17 +75,6 @@ typedef int (*bound_fn)(
  * 2.7). -ESTALE when the handle is not open, or was handed over and its container cannot be proven.
  */
 int bound_use(struct fs *fs, uint64_t fh, bound_fn use, void *data);
-
-/* --- shared.c ---------------------------------------------------------------------------- */
-
-#define SHARED_MAX (64u << 10) /* texts that are larger are not kept */
-
-void shared_free(struct shared_text *s);
-/* True when the text was begun after the calling thread's request had come: it is in `ret`, which
- * may be in an error state. Else one is about to be made... */
-bool shared_find(struct shared_text *s, const struct shared_key *key, struct text *ret);
-/* ... and here it is. */
-void shared_keep(struct shared_text *s, const struct text *t);
 
 /* --- content.c --------------------------------------------------------------------------- */
 

@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * One text for all who waited for it: where many readers of a container's file are in line, a text
- * that was begun after a READ had come answers that READ as well as one that is begun now. Must not
- * answer a READ with anything older than itself.
+ * A thread keeps its last text alone: those in line for another one are served soon after.
  */
-#include "internal.h"
-
-#include <string.h>
+#include "shared.h"
 
 #include "clock.h"
+#include "handover.h"
 
 void shared_free(struct shared_text *s)
 {

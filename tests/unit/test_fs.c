@@ -12,8 +12,10 @@
 #include <sys/stat.h>
 
 #include "cleanup.h"
+#include "clock.h"
 #include "handle.h"
 #include "listing.h"
+#include "shared.h"
 #include "sysdir.h" /* and the fs/tree.h it stands on */
 #include "unit.h"
 
@@ -829,6 +831,78 @@ START_TEST(what_the_machine_has_no_file_for_is_in_no_directory)
 }
 END_TEST
 
+/* --- one text for many ------------------------------------------------------------------- */
+
+static struct shared_text last;
+static const struct shared_key its_key = { .record = 1, .node = 2 };
+
+/* What a request that came at `arrived_ns` is told; `now` is what it would be told else. */
+static void assert_told(
+	uint64_t arrived_ns, const struct shared_key *key, const char *now, const char *told)
+{
+	struct handover_slot *slot = &shared->slots[0];
+	autotext text = { 0 };
+
+	handover_set_my_slot(slot);
+	atomic_store(&slot->arrived_ns, arrived_ns);
+	if (!shared_find(&last, key, &text)) {
+		text_puts(&text, now);
+		shared_keep(&last, &text);
+	}
+	ck_assert(slice_equal(slice_of(&text), told));
+	handover_set_my_slot(NULL);
+}
+
+START_TEST(who_waited_while_a_text_was_begun_is_told_the_same)
+{
+	assert_told(1, &its_key, "first", "first");
+	assert_told(1, &its_key, "second", "first");
+	assert_told(1, &its_key, "third", "first");
+	shared_free(&last);
+}
+END_TEST
+
+START_TEST(nobody_is_told_what_was_begun_before_he_asked)
+{
+	assert_told(clock_monotonic_ns(), &its_key, "first", "first");
+	assert_told(clock_monotonic_ns(), &its_key, "second", "second");
+	assert_told(UINT64_MAX, &its_key, "third", "third");
+	/* who did not wait: nothing is kept for it, nor of it */
+	assert_told(0, &its_key, "fourth", "fourth");
+	assert_told(1, &its_key, "fifth", "fifth");
+	shared_free(&last);
+}
+END_TEST
+
+START_TEST(nobody_is_told_what_another_asked)
+{
+	static const struct shared_key others[] = { { 2, 2, 0, false }, { 1, 3, 0, false },
+		{ 1, 2, 1, false }, { 1, 2, 0, true } };
+
+	for (size_t i = 0; i < countof(others); i++) {
+		assert_told(1, &its_key, "one", "one");
+		assert_told(1, &others[i], "other", "other");
+		assert_told(1, &its_key, "again", "again");
+		shared_free(&last);
+		last = (struct shared_text){ 0 };
+	}
+}
+END_TEST
+
+START_TEST(a_text_that_came_to_nothing_is_not_shared)
+{
+	autotext none = { 0 };
+
+	assert_told(1, &its_key, "first", "first");
+	assert_told(UINT64_MAX, &its_key, "second", "second");
+	handover_set_my_slot(&shared->slots[0]);
+	atomic_store(&shared->slots[0].arrived_ns, UINT64_MAX);
+	ck_assert(!shared_find(&last, &its_key, &none));
+	assert_told(1, &its_key, "third", "third");
+	shared_free(&last);
+}
+END_TEST
+
 static TCase *add_case(Suite *s, const char *name, void (*before)(void), void (*after)(void))
 {
 	TCase *c = tcase_create(name);
@@ -871,6 +945,10 @@ int main(void)
 	tcase_add_test(open, one_container_cannot_take_all_handles);
 	tcase_add_test(open, one_container_cannot_take_all_pages);
 	tcase_add_test(open, all_handles_open_is_an_error_and_not_a_loss);
+	tcase_add_test(open, who_waited_while_a_text_was_begun_is_told_the_same);
+	tcase_add_test(open, nobody_is_told_what_was_begun_before_he_asked);
+	tcase_add_test(open, nobody_is_told_what_another_asked);
+	tcase_add_test(open, a_text_that_came_to_nothing_is_not_shared);
 	tcase_add_test(machine, a_listing_shows_the_visible_cpus_and_all_that_is_no_cpu);
 	tcase_add_test(machine, a_lookup_finds_what_the_host_has_and_numbers_nothing_else);
 	tcase_add_test(machine, what_the_machine_has_no_file_for_is_in_no_directory);
