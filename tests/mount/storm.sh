@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# Eight readers in four containers, over all served files, who notice everything: for tests of what
+# Eight readers, or more, in four containers, over all served files, who notice everything: for tests of what
 # must go unnoticed. Sourced behind lib.sh; must not know what happens meanwhile.
 
 STORM=$BUILD/tests/mount/storm
@@ -15,7 +15,7 @@ storm_containers() {
 	new_container d --cgroupns
 }
 
-storm_begin() {
+storm_begin() { # [READERS-IN-EACH]
 	local files=() file name
 
 	for file in $SERVED $CPU_DIR/online; do
@@ -27,7 +27,7 @@ storm_begin() {
 	files+=("/$CPU_DIR")
 	rm -f "$WORK/stop"
 	for name in a b c d; do
-		in_container "$name" "$STORM" read "$WORK/stop" 2 "${files[@]}" \
+		in_container "$name" "$STORM" read "$WORK/stop" "${1-2}" "${files[@]}" \
 			>"$WORK/read.$name" 2>"$WORK/errors.$name" &
 		storm_readers+=($!)
 	done
