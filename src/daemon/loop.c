@@ -216,10 +216,11 @@ static bool change_leaders(struct loop *loop, int by)
 	return true;
 }
 
-/* One leader too many? Its place is nobody's then. The last one is needed, but no queue is. */
+/* One leader too many? Its place is nobody's then. The last one is needed, but no queue is. Nobody
+ * leaves what he has put in line: the other leaders may have looked there just before. */
 static void retire(struct thread *t)
 {
-	if (t->waits < QUEUE_OVER)
+	if (t->waits < QUEUE_OVER || backlog_count(t->loop->backlog) > 0)
 		return;
 	if (!change_leaders(t->loop, -1)) {
 		if (atomic_load_explicit(&t->loop->queue, memory_order_relaxed))
