@@ -61,7 +61,9 @@ void sharer_note(struct container_cache *c, pid_t tid, uint64_t pid_ns, const st
 	const uint32_t now = seconds(), sharer = container_sharer(r);
 
 	note(c->sharer_threads, (uint64_t)tid, sharer, now);
-	note(c->sharer_namespaces, pid_ns, sharer, now);
+	/* Many share the daemon's own. */
+	if (pid_ns != c->pid_ns)
+		note(c->sharer_namespaces, pid_ns, sharer, now);
 }
 
 /* A namespace that nobody has opened a file from is a sharer of its own. */

@@ -160,6 +160,32 @@ START_TEST(a_nested_container_has_a_record_of_its_own_and_is_charged_to_the_oute
 }
 END_TEST
 
+START_TEST(whoever_is_in_an_outermost_container_takes_its_turn)
+{
+	struct container *a, *b;
+	struct box one, other;
+
+	box_start(&one, layout, MODERN);
+	box_start(&other, layout, MODERN);
+	/* not known yet: by their namespaces */
+	ck_assert_uint_ne(
+		container_sharer_of(cache, one.pid), container_sharer_of(cache, other.pid));
+	a = open_of(one.pid);
+	b = open_of(other.pid);
+	ck_assert_uint_ne(container_sharer(a), container_sharer(b));
+	ck_assert_uint_eq(container_sharer_of(cache, one.pid), container_sharer(a));
+	ck_assert_uint_eq(container_sharer_of(cache, other.pid), container_sharer(b));
+	/* a process that has opened nothing */
+	box_tell(&one, BOX_FORK);
+	ck_assert_uint_eq(container_sharer_of(cache, one.child), container_sharer(a));
+	ck_assert_uint_eq(container_sharer_of(cache, 0), 0);
+	container_unref(a);
+	container_unref(b);
+	box_stop(&other);
+	box_stop(&one);
+}
+END_TEST
+
 START_TEST(a_caller_in_the_daemons_pid_namespace_is_its_own_cgroup)
 {
 	struct container *first, *second;
@@ -429,6 +455,7 @@ int main(void)
 	tcase_add_test(c, an_init_in_a_leaf_keeps_the_root_of_its_mount);
 	tcase_add_test(c, two_keys_lead_to_one_record);
 	tcase_add_test(c, a_nested_container_has_a_record_of_its_own_and_is_charged_to_the_outer);
+	tcase_add_test(c, whoever_is_in_an_outermost_container_takes_its_turn);
 	tcase_add_test(c, a_caller_in_the_daemons_pid_namespace_is_its_own_cgroup);
 	tcase_add_test(c, a_cgroup_that_init_moved_to_is_seen_a_second_later);
 	tcase_add_test(c, a_short_key_follows_init_to_another_cgroup);
