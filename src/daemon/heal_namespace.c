@@ -22,6 +22,7 @@
 #include "heal.h"
 #include "mounts.h"
 #include "root.h"
+#include "sanitized.h"
 
 #ifndef MOVE_MOUNT_BENEATH
 #define MOVE_MOUNT_BENEATH 0x200 /* Linux 6.5 */
@@ -384,6 +385,9 @@ static void heal_bind(struct work *w, const struct bind *b)
  * namespace or none of our business. */
 static int enter(const struct work *w, int namespace)
 {
+	/* A sanitizer's thread shares our root and working directory, which setns(2) refuses. */
+	if (SANITIZED && unshare(CLONE_FS) < 0)
+		return -errno;
 	return setns(namespace, CLONE_NEWNS) < 0 || fchdir(w->self_fds) < 0 ? -errno : 0;
 }
 

@@ -9,7 +9,7 @@ source "$(dirname "$0")/storm.sh"
 plan $((STORM_TESTS + 13))
 
 LOOPS=60 NESTED=150 MOUNTS=$(cat /proc/sys/fs/mount-max)
-[ -z "${LXCFS_TEST_VM-}" ] || { LOOPS=15 NESTED=30 MOUNTS=20000; }
+[ -z "$SHORT" ] || { LOOPS=15 NESTED=30 MOUNTS=20000; }
 
 right() { # NAME
 	is "$(meminfo a MemTotal) $(meminfo b MemTotal) $(in_container b awk '/^cpu[0-9]/ { print $1 }' /proc/stat | xargs)" \

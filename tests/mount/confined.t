@@ -16,7 +16,7 @@ test_cleanup() { umount -l "$PLACE" 2>/dev/null; }
 confined() {
 	printf '#!/bin/bash\nsource "%s"\n%s\n' "$WORK/confined.sh" "$1" >"$LXCFS"
 	chmod 755 "$LXCFS"
-	: >"$DAEMON_LOG"
+	empty_log
 }
 
 hide_sys() { mount --make-rprivate /sys && umount -R -l /sys; }

@@ -180,7 +180,7 @@ start_daemon --enable-cfs
 new_container m --cpus=0-1
 burn_in m 200
 samples=60
-[ -z "${LXCFS_TEST_VM-}" ] || samples=30
+[ -z "$SHORT" ] || samples=30
 in_container m "$POKE" sample 1 $samples /proc/stat >"$WORK/stat" &
 sampler=$!
 in_container m "$POKE" sample 1 $samples /proc/uptime >"$WORK/uptime" &

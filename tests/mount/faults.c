@@ -64,19 +64,30 @@ void *__libc_malloc(size_t n);
 void *__libc_calloc(size_t n, size_t size);
 void *__libc_realloc(void *old, size_t n);
 
+/* Of the sanitizer that the daemon is built with, whose free(3) knows no other memory. */
+__attribute__((weak)) void *__interceptor_malloc(size_t n);
+__attribute__((weak)) void *__interceptor_calloc(size_t n, size_t size);
+__attribute__((weak)) void *__interceptor_realloc(void *old, size_t n);
+
 void *malloc(size_t n)
 {
-	return fails(MEMORY) ? NULL : __libc_malloc(n);
+	if (fails(MEMORY))
+		return NULL;
+	return __interceptor_malloc ? __interceptor_malloc(n) : __libc_malloc(n);
 }
 
 void *calloc(size_t n, size_t size)
 {
-	return fails(MEMORY) ? NULL : __libc_calloc(n, size);
+	if (fails(MEMORY))
+		return NULL;
+	return __interceptor_calloc ? __interceptor_calloc(n, size) : __libc_calloc(n, size);
 }
 
 void *realloc(void *old, size_t n)
 {
-	return fails(MEMORY) ? NULL : __libc_realloc(old, n);
+	if (fails(MEMORY))
+		return NULL;
+	return __interceptor_realloc ? __interceptor_realloc(old, n) : __libc_realloc(old, n);
 }
 
 static int open_at(int dirfd, const char *path, int flags, mode_t mode)

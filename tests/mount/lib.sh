@@ -17,6 +17,14 @@ BUILD=${LXCFS_BUILD:-$TOP/build}
 LXCFS=${LXCFS:-$BUILD/src/lxcfs}
 POKE=$BUILD/tests/mount/poke
 SLOW=${LXCFS_TEST_SLOW:-1} # how much longer things may take here
+SHORT=${LXCFS_TEST_SHORT-} # not empty: fewer rounds of what goes on for long
+SANITIZED=                 # not empty: the daemon is built with a sanitizer
+! grep -qaE '__(asan|tsan)_init' "$LXCFS" 2>/dev/null || SANITIZED=yes
+if [ -n "$SANITIZED" ]; then
+	# Leaks are looked for by ptrace(2), which a worker does not allow; what tests preload comes first.
+	export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=0:abort_on_error=1:verify_asan_link_order=0}
+	export UBSAN_OPTIONS=${UBSAN_OPTIONS:-halt_on_error=1:print_stacktrace=1} TSAN_OPTIONS=${TSAN_OPTIONS-}
+fi
 WORK=$(mktemp -d "${TMPDIR:-/tmp}/lxcfs-test.XXXXXX")
 MNT=$WORK/mnt
 PIDFILE=$WORK/lxcfs.pid
@@ -108,6 +116,15 @@ skip() { # COUNT WHY
 	done
 }
 
+# unless_sanitized WHAT ASSERTION...: about WHAT a daemon built with a sanitizer says nothing.
+unless_sanitized() {
+	if [ -n "$SANITIZED" ]; then
+		skip 1 "$1: the sanitizer's"
+	else
+		"${@:2}"
+	fi
+}
+
 bail() {
 	echo "Bail out! $*"
 	exit 1
@@ -153,6 +170,12 @@ start_daemon() {
 	diag "the daemon does not serve; its log:"
 	diag "$(cat "$DAEMON_LOG")"
 	bail "no daemon"
+}
+
+# What a sanitizer has complained of stays known.
+empty_log() {
+	cat "$DAEMON_LOG" >>"$WORK/earlier.log"
+	: >"$DAEMON_LOG"
 }
 
 # The process that answers: the supervisor's child that does not heal containers' binds.
@@ -654,11 +677,16 @@ end_background() {
 
 test_cleanup() { :; } # for a test to define
 
-# A daemon built with one goes on after a race, and a new worker after anything else.
+# A daemon built with one goes on after a race, and a new worker after anything else. In whichever
+# file: some tests have more than one daemon.
 no_sanitizer_complains() {
-	! grep -qE 'Sanitizer:|runtime error:' "$DAEMON_LOG" 2>/dev/null && return
+	local logs
+
+	[ -n "$SANITIZED" ] || return 0
+	mapfile -t logs < <(find "$WORK" -maxdepth 1 -type f -exec grep -lE 'Sanitizer:|runtime error:' {} +)
+	[ ${#logs[@]} -gt 0 ] || return 0
 	diag "a sanitizer complains of the daemon:"
-	diag "$(grep -E -A 60 'Sanitizer:|runtime error:' "$DAEMON_LOG" | head -n 300)"
+	diag "$(grep -hE -A 60 'Sanitizer:|runtime error:' "${logs[@]}" | head -n 300)"
 	return 1
 }
 

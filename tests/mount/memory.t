@@ -12,7 +12,7 @@ else
 fi
 
 SIZE=500 # MiB, of the file that is read
-[ -z "${LXCFS_TEST_VM-}" ] || SIZE=200
+[ -z "$SHORT" ] || SIZE=200
 SCRATCH=$(mktemp -d "${LXCFS_TEST_SCRATCH:-/var/tmp}/lxcfs-test.XXXXXX")
 HOST_SWAP_KB=$(awk '/^SwapTotal:/ { print $2 }' /proc/meminfo)
 mkdir "$WORK/tmpfs"

@@ -76,6 +76,7 @@ is "$(hierarchies)" "$options" "a daemon that stopped leaves the options as they
 start_daemon --enable-psi-poll
 worker=$(worker_pid)
 for name in c u; do
+	wait_until 10 in_container $name test -e "$MNT/proc/meminfo" # healed
 	tries $name triggers "$MNT/proc" >"$WORK/tries.$name"
 	is "$(surprises <"$WORK/tries.$name")" "" "--enable-psi-poll: container $name writes nothing but triggers"
 done

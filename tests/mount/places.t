@@ -138,7 +138,7 @@ stop_daemon
 unmount_place
 
 # A cgroup namespace that does not hold the containers cannot tell their cgroups.
-: >"$DAEMON_LOG"
+empty_log
 elsewhere daemon -C true
 start_daemon
 new_container a --memory=$((100 * MIB))

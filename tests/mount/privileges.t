@@ -54,7 +54,7 @@ new_container c --memory=$((256 * MIB)) --cpus=0
 worker=$(worker_pid)
 is "$(capabilities "$worker")" "$none $ptrace $ptrace $none $none" "the worker has CAP_SYS_PTRACE alone, and can get no other"
 is "$(status_of "$worker" NoNewPrivs)" 1 "nor by executing anything"
-is "$(status_of "$worker" Seccomp)" 2 "its system calls are filtered"
+unless_sanitized "the filter, which there is not," is "$(status_of "$worker" Seccomp)" 2 "its system calls are filtered"
 is "$(capabilities "$DAEMON_PID")" "$none $supervisor $supervisor $supervisor $none" "the supervisor has what mounting and its workers need"
 is "$(mount_points "$worker")" "/ /proc /sys" "the worker sees /proc, /sys and cgroups"
 is "$(writable_mounts "$worker")" "" "all of it read-only"
@@ -87,11 +87,16 @@ LXCFS_INTRUDE_CGROUP=$(cgdir memory c)
 export LXCFS_INTRUDE_CGROUP LXCFS_INTRUDE_LAST=ptrace
 
 intruded() { # [OPTION...]
-	: >"$DAEMON_LOG"
+	empty_log
 	LD_PRELOAD=$BUILD/tests/mount/intrude.so start_daemon "$@"
 }
 
-for option in "" --enable-psi-poll; do
+attacked=("" --enable-psi-poll)
+if [ -n "$SANITIZED" ]; then # such a worker has no filter, and the attack does what it can
+	attacked=()
+	skip $((12 + 0${CG_V2:+5})) "the filter: the sanitizer's"
+fi
+for option in ${attacked[@]+"${attacked[@]}"}; do
 	intruded ${option:+"$option"}
 	is "$(grep '^try ' "$DAEMON_LOG" | grep -v ': refused$')" "" "${option:-by default} every call that it tries is refused"
 	between "$(grep -c '^try .*: refused$' "$DAEMON_LOG")" 40 100 "and there are many"
@@ -116,7 +121,7 @@ unset LXCFS_INTRUDE_LAST
 export LXCFS_INTRUDE_ONLY="memory cgroup mount umount2 chroot"
 intruded --no-seccomp
 is "$(grep -c '^try .*: refused$' "$DAEMON_LOG")" 0 "with --no-seccomp no call is refused"
-matches "$(cat "$DAEMON_LOG")" "no-seccomp: the worker may make every system call" "which the log tells"
+unless_sanitized "the filter" matches "$(cat "$DAEMON_LOG")" "no-seccomp: the worker may make every system call" "which the log tells"
 is "$(status_of "$(worker_pid)" Seccomp)" 0 "there is no filter"
 tried() { sed -n "s/^try $1: //p" "$DAEMON_LOG"; }
 is "$(tried memory)" EROFS "but another process's memory can still not be opened for writing"

@@ -10,7 +10,7 @@ source "$(dirname "$0")/storm.sh"
 plan $((2 * STORM_TESTS + 6))
 
 SECONDS_OF_KILLS=60
-[ -z "${LXCFS_TEST_VM-}" ] || SECONDS_OF_KILLS=20
+[ -z "$SHORT" ] || SECONDS_OF_KILLS=20
 KILLS=1000000
 RATE=10
 if [ -n "${LXCFS_TEST_KILLS-}" ]; then

@@ -41,6 +41,9 @@ is_new() { # the worker that replaced $1
 	[ "$now" != 0 ] && [ "$now" != "$1" ]
 }
 
+# Signals that the test sends are no finding.
+plain_signals=:handle_segv=0:handle_sigbus=0:handle_sigill=0:handle_sigfpe=0:handle_abort=0
+[ -z "$SANITIZED" ] || ASAN_OPTIONS+=$plain_signals UBSAN_OPTIONS+=$plain_signals TSAN_OPTIONS+=$plain_signals
 LD_PRELOAD=$BUILD/tests/mount/harm.so LXCFS_HARM=$HARM start_daemon
 new_container c --memory=$((256 * MIB)) --cpus=0
 new_container d --memory=$((128 * MIB)) --cpus=1

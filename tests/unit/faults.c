@@ -32,39 +32,39 @@ const struct fault faults[] = {
 };
 const unsigned n_faults = sizeof(faults) / sizeof(faults[0]);
 
-static struct fault armed;
-static _Atomic bool is_armed, has_hit;
+/* Threads of the code under test go on while the next one is armed. */
+static const struct fault *_Atomic armed;
+static _Atomic bool has_hit;
 static atomic_uint nth_call, calls;
 static atomic_long blocks;
 
 void fault_arm(const struct fault *f, unsigned nth)
 {
-	atomic_store(&is_armed, false);
+	atomic_store(&armed, NULL);
 	atomic_store(&has_hit, false);
 	atomic_store(&calls, 0);
 	atomic_store(&nth_call, nth);
-	if (f)
-		armed = *f;
-	atomic_store(&is_armed, f != NULL);
+	atomic_store(&armed, f);
 }
 
 bool fault_disarm(void)
 {
-	atomic_store(&is_armed, false);
+	atomic_store(&armed, NULL);
 	return atomic_load(&has_hit);
 }
 
 static bool fails(enum fault_call call)
 {
+	const struct fault *f = atomic_load(&armed);
 	unsigned n;
 
-	if (!atomic_load(&is_armed) || armed.call != call)
+	if (!f || f->call != call)
 		return false;
 	n = atomic_fetch_add(&calls, 1) + 1;
-	if (armed.lasting ? n < atomic_load(&nth_call) : n != atomic_load(&nth_call))
+	if (f->lasting ? n < atomic_load(&nth_call) : n != atomic_load(&nth_call))
 		return false;
 	atomic_store(&has_hit, true);
-	errno = armed.error;
+	errno = f->error;
 	return true;
 }
 

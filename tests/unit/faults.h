@@ -24,7 +24,7 @@ struct fault {
 extern const struct fault faults[];
 extern const unsigned n_faults;
 
-/* From now on the nth such call, counted from 1, fails; `f` NULL: none. */
+/* From now on the nth such call, counted from 1, fails; `f` (which is not copied) NULL: none. */
 void fault_arm(const struct fault *f, unsigned nth);
 /* No more failures; true if there was one. */
 bool fault_disarm(void);
