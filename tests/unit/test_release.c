@@ -119,6 +119,7 @@ START_TEST(a_release_that_no_operation_sees_closes_its_handle)
 	int device[2];
 
 	ck_assert_ptr_nonnull(session);
+	fuse_opt_free_args(&args);
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, device), 0);
 	ck_assert_int_eq(fuse_session_custom_io(session, &loop_io, device[0]), 0);
 	ck_assert_int_eq(
@@ -167,9 +168,14 @@ int main(void)
 	TCase *c = tcase_create("release");
 
 	tcase_add_checked_fixture(c, setup, teardown);
-	tcase_add_loop_test(c, a_release_that_no_operation_sees_closes_its_handle, 0, 2);
 	tcase_add_test(c, nothing_else_closes_a_handle);
 	tcase_add_test(c, a_second_release_closes_nobody_elses_handle);
+	suite_add_tcase(s, c);
+	/* A loop ends with its process alone, and so do its threads. */
+	c = tcase_create("loop");
+	tcase_set_tags(c, "loop");
+	tcase_add_checked_fixture(c, setup, NULL);
+	tcase_add_loop_test(c, a_release_that_no_operation_sees_closes_its_handle, 0, 2);
 	suite_add_tcase(s, c);
 	return unit_run(s);
 }
