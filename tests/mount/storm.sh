@@ -1,8 +1,8 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# Eight readers, or more, in four containers, over all served files, who notice everything: for tests of what
-# must go unnoticed. Sourced behind lib.sh; must not know what happens meanwhile.
+# Eight readers, or more, in four containers, over all served files, who notice everything: for tests of
+# what must go unnoticed. Sourced behind lib.sh; must not know what happens meanwhile.
 
 STORM=$BUILD/tests/mount/storm
 STORM_TESTS=7 # of storm_end

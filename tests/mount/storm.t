@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 # Eight readers in four containers read all files while the worker is killed ten times a second, at
-# random instants: nobody notices but by a clock; then so many that they queue. LXCFS=PROGRAM runs another build of the daemon (one
-# with a sanitizer), LXCFS_TEST_KILLS=N goes on until that many kills instead of a minute (20 s where
-# each takes its time).
+# random instants: nobody notices but by a clock. Then the same with so many readers that they queue.
+# LXCFS=PROGRAM runs another build of the daemon (one with a sanitizer), LXCFS_TEST_KILLS=N goes on until
+# that many kills instead of a minute (20 s where each takes its time).
 source "$(dirname "$0")/lib.sh"
 source "$(dirname "$0")/storm.sh"
 plan $((2 * STORM_TESTS + 6))
