@@ -170,8 +170,16 @@ between "$(head -n 1 <<<"$words")" 2 20 "which is not the machine's"
 in_container pid sh -c 'echo $$ >"$1"; exec sleep 600' - "$WORK/newest" &
 background+=($!)
 newest_is() { [ "$(loadavg "$1" | field 6)" = "$2" ]; }
+# Who asks is newer still, and must be gone when the container is looked at: asks seldom.
+newest_shows() { # CONTAINER PID
+	for _ in 1 2; do
+		sleep $((6 + SLOW))
+		! newest_is "$@" || return 0
+	done
+	return 1
+}
 wait_until 10 test -s "$WORK/newest"
-ok "a newer one shows within 15 s" within_15_s newest_is pid "$(cat "$WORK/newest")"
+ok "a newer one shows within 15 s" newest_shows pid "$(cat "$WORK/newest")"
 end_background
 make_cgroup initless
 words=$(
