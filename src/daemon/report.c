@@ -4,7 +4,9 @@
  */
 #include "report.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "cleanup.h"
 #include "log.h"
@@ -35,6 +37,20 @@ static void report_timeout(const struct root *root, const char *name, struct tex
 		name, (unsigned long long)seconds, name);
 }
 
+/* Of the root's own processes the one that is always there, and of no profile of ours. */
+static void report_denial(const struct root *root, struct text *t)
+{
+	char link[64];
+
+	if (readlinkat(root->proc, "1/ns/pid", link, sizeof(link)) >= 0 ||
+		(errno != EACCES && errno != EPERM))
+		return;
+	text_puts(t,
+		"the namespaces of process 1 may not be looked at: whoever is kept from us like it "
+		"gets errors; that takes CAP_SYS_PTRACE and, where AppArmor confines the daemon, "
+		"\"ptrace (read),\" in its profile\n");
+}
+
 void report_lines(const struct root *root, const struct cgroup_layout *layout, bool sees_everybody,
 	struct text *t)
 {
@@ -46,6 +62,7 @@ void report_lines(const struct root *root, const struct cgroup_layout *layout, b
 			"not in the host's pid namespace: who opens a file from outside ours gets "
 			"an "
 			"error; run the daemon with the host's pid namespace to serve them too\n");
+	report_denial(root, t);
 	report_timeout(root, "default_request_timeout", t);
 	report_timeout(root, "max_request_timeout", t);
 }

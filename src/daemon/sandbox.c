@@ -132,15 +132,6 @@ static int give_up_for_good(const cap_value_t *kept, size_t n)
 	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? -errno : 0;
 }
 
-/* What a security module does to a daemon that has the capability. */
-static bool is_kept_from_looking(void)
-{
-	char link[64];
-
-	return readlink("/proc/1/ns/pid", link, sizeof(link)) < 0 &&
-		(errno == EACCES || errno == EPERM);
-}
-
 static int enter_worker_capabilities(void)
 {
 	static const cap_value_t kept[] = {
@@ -153,10 +144,6 @@ static int enter_worker_capabilities(void)
 	if (!is_permitted(CAP_SYS_PTRACE))
 		log_error("CAP_SYS_PTRACE is not allowed here: containers of other users cannot be "
 			  "told from the host: add it to the service's capabilities");
-	else if (is_kept_from_looking())
-		log_error("the namespaces of process 1 may not be looked at, CAP_SYS_PTRACE or "
-			  "not: whoever is kept from us like it gets errors: where AppArmor "
-			  "confines the daemon, add \"ptrace (read),\" to its profile");
 	return give_up_for_good(kept, countof(kept));
 }
 
