@@ -385,7 +385,7 @@ START_TEST(a_cgroup_whose_end_nobody_told_expires_as_well)
 
 	box_start(&box, layout, BOX_OWN_CGROUP);
 	r = open_of(box.pid);
-	usleep(300000); /* being watched is an event by itself, which must not be met behind the end */
+	usleep(300000); /* to be watched is an event by itself: not behind the end */
 	watch_remove(cache->watch, r->own->life);
 	container_unref(r);
 	box_stop(&box);
