@@ -106,6 +106,7 @@ int initpid_find(const struct root *root, int ns_fd, uint64_t ns, pid_t caller, 
 
 		if (pid == 0)
 			return denied ? denied : -ESRCH;
+		denied = 0; /* of others, whom the scan has met: this one was found */
 		pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 		if (pidfd < 0 && errno != ESRCH)
 			return -errno;
