@@ -3,12 +3,20 @@
  * A container that asks for all it can get, and a neighbour that measures what that costs. Must not
  * know what a container should be shown.
  *
- *   flood open COUNT READY PATH      opens that many times, in as many processes as that takes,
- * keeps all that is given until killed; READY: "opened N REFUSED-WITH..." flood poll COUNT READY
- * PATH TRIGGER arms triggers while they are given, and polls them in so many threads until killed;
- * READY: "armed N polling N" flood read COUNT SECONDS PATH... so many processes that open, read and
- * close over and over flood measure SECONDS START PATH opens, reads, closes, and looks whether the
- * text begins with START; "reads N wrong N p50 US p99 US longest US"
+ *   flood open COUNT READY PATH
+ *       opens that many times, in as many processes as that takes, keeps all that is given until
+ *       killed; READY: "opened N REFUSED-WITH..."
+ *
+ *   flood poll COUNT READY PATH TRIGGER
+ *       arms triggers while they are given, polls them in so many threads until killed;
+ *       READY: "armed N polling N"
+ *
+ *   flood read COUNT SECONDS PATH...
+ *       so many processes that open, read and close over and over
+ *
+ *   flood measure SECONDS START PATH
+ *       opens, reads, closes, and looks whether the text begins with START;
+ *       "reads N wrong N p50 US p99 US longest US"
  */
 #include <errno.h>
 #include <fcntl.h>
