@@ -13,7 +13,7 @@ OPENS=100000 POLLERS=10000 READERS=1000
 HANDLES=4096 PAGES=8192 TRIGGERS=64 RECORDS=64
 pressure=0
 [ ! -e /proc/pressure/memory ] || [ -z "$CG_V2" ] || pressure=1
-plan $((34 + 4 * pressure))
+plan $((32 + 3 * pressure))
 
 NEVER="full 2000000 2000000"
 B_KB=131072
