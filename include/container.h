@@ -79,6 +79,10 @@ int container_open(struct container_cache *c, pid_t tid, struct container **ret)
 /* The host itself: what root in every hierarchy sees. Never fails, takes a reference. */
 struct container *container_host(struct container_cache *c);
 
+/* Looks at init's cgroups again (SPEC 2.7) before the next OPEN would have to. For a time when
+ * nobody waits; costs nothing where the last look was not half a second ago. */
+void container_look_early(struct container *c);
+
 /* A file of `old` said -ENODEV: evaluates the rules again, on init (where the record has one) or
  * on the thread that opened. 0 with a reference on the new record; -ENODEV when that leads nowhere
  * else. */

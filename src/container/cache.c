@@ -33,33 +33,41 @@ bool container_sees_everybody(const struct container_cache *c)
 
 /* --- the way from a thread ------------------------------------------------------------------ */
 
-/* True when this caller, and no other, is to look at init now. */
-static bool claim_look(struct life *life, uint64_t now)
+/* True when this caller, and no other, is to look at init now: the last look was `age_ns` ago. */
+static bool claim_look(struct life *life, uint64_t now, uint64_t age_ns)
 {
 	uint64_t checked = atomic_load(&life->checked_ns);
 
-	return life->pid && now > checked && now - checked >= CHECK_NS &&
+	return life->pid && now > checked && now - checked >= age_ns &&
 		atomic_compare_exchange_strong(&life->checked_ns, &checked, now);
+}
+
+static int look_again(struct container_cache *c, struct life *life, uint64_t now, uint64_t age_ns)
+{
+	int err;
+
+	if (!claim_look(life, now, age_ns) || !life_try_pin(c, life))
+		return 0;
+	/* It takes less than to call another thread, unless cgroups are being made or removed: the
+	 * kernel reads /proc/<pid>/cgroup under the lock of all hierarchies. */
+	if (atomic_load(&c->look_ns) > LONG_LOOK_NS)
+		slow_ahead();
+	err = life_look(c, life);
+	atomic_store(&c->look_ns, sat_sub(clock_monotonic_ns(), now));
+	life_put(c, life);
+	return err;
+}
+
+void container_look_early(struct container *r)
+{
+	look_again(r->own->cache, r->own->life, clock_monotonic_ns(), CHECK_EARLY_NS);
 }
 
 /* Looks at what may have changed since the key was stored. True: the record is still right. */
 static bool still_right(
 	struct container_cache *c, const struct caller_key *k, struct container *r, uint64_t now)
 {
-	struct life *life = r->own->life;
-	int err = 0;
-
-	if (claim_look(life, now) && life_try_pin(c, life)) {
-		/* It takes less than to call another thread, unless cgroups are being made or
-		 * removed: the kernel reads /proc/<pid>/cgroup under the lock of all hierarchies.
-		 */
-		if (atomic_load(&c->look_ns) > LONG_LOOK_NS)
-			slow_ahead();
-		err = life_look(c, life);
-		atomic_store(&c->look_ns, sat_sub(clock_monotonic_ns(), now));
-		life_put(c, life);
-	}
-	return err == 0 && !keys_claim(c, k, now);
+	return look_again(c, r->own->life, now, CHECK_NS) == 0 && !keys_claim(c, k, now);
 }
 
 /* NULL: the rules have to be applied. */

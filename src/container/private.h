@@ -29,6 +29,7 @@
 #include "text.h"
 
 #define CHECK_NS NS_PER_S              /* between two looks at init's cgroups (2.7) */
+#define CHECK_EARLY_NS (CHECK_NS / 2)  /* the same where nobody waits for it */
 #define LONG_LOOK_NS (100 * NS_PER_US) /* of a look that had to wait */
 #define SETTLE_NS (10 * NS_PER_S)      /* a runtime mounts the cgroup fs after init exists */
 #define EXPIRE_NS (60 * NS_PER_S)      /* unused records whose end may not have been told */

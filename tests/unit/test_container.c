@@ -245,6 +245,35 @@ START_TEST(a_cgroup_that_init_moved_to_is_seen_a_second_later)
 }
 END_TEST
 
+START_TEST(a_cgroup_that_init_moved_to_is_seen_early_where_nobody_waits)
+{
+	char leaf[128];
+	struct container *r, *moved;
+	struct life *life;
+	struct box box;
+	uint64_t now;
+
+	box_start(&box, layout, PLAIN);
+	r = open_of(box.pid);
+	life = r->own->life;
+	box_tell(&box, BOX_ENTER_LEAF);
+	settle();
+	now = clock_monotonic_ns();
+	atomic_store(&life->checked_ns, now);
+	container_look_early(r); /* too early */
+	ck_assert_uint_eq(atomic_load(&life->checked_ns), now);
+	atomic_store(&life->checked_ns, now - CHECK_EARLY_NS);
+	container_look_early(r);
+	ck_assert_uint_ge(atomic_load(&life->checked_ns), now);
+	moved = open_of(box.pid);
+	snprintf(leaf, sizeof(leaf), "%s/leaf", box.path);
+	assert_cgroup(moved, leaf, CONTAINER_RULE_INIT);
+	container_unref(moved);
+	container_unref(r);
+	box_stop(&box);
+}
+END_TEST
+
 START_TEST(a_short_key_follows_init_to_another_cgroup)
 {
 	char leaf[128];
@@ -458,6 +487,7 @@ int main(void)
 	tcase_add_test(c, whoever_is_in_an_outermost_container_takes_its_turn);
 	tcase_add_test(c, a_caller_in_the_daemons_pid_namespace_is_its_own_cgroup);
 	tcase_add_test(c, a_cgroup_that_init_moved_to_is_seen_a_second_later);
+	tcase_add_test(c, a_cgroup_that_init_moved_to_is_seen_early_where_nobody_waits);
 	tcase_add_test(c, a_short_key_follows_init_to_another_cgroup);
 	tcase_add_test(c, a_cgroup_namespace_that_init_left_is_not_its_own_any_more);
 	tcase_add_test(c, the_host_is_always_the_same_record);

@@ -31,6 +31,13 @@ struct container *container_ref(struct container *c)
 	return c;
 }
 
+static int looks;
+
+void container_look_early(struct container *c)
+{
+	looks += c->init == 77 && references > 0;
+}
+
 void container_identity(const struct container *c, struct container_identity *ret)
 {
 	*ret = (struct container_identity){ .init = c->init };
@@ -132,6 +139,19 @@ START_TEST(a_release_that_no_operation_sees_closes_its_handle)
 }
 END_TEST
 
+START_TEST(when_nobody_waits_the_container_is_looked_at_again)
+{
+	struct release r = release_of(FUSE_RELEASE, fh + 1);
+
+	fs_release(&fs, &r, sizeof(r));
+	ck_assert_int_eq(looks, 0);
+	r.in.fh = fh;
+	fs_release(&fs, &r, sizeof(r));
+	ck_assert_int_eq(looks, 1);
+	assert_open(0);
+}
+END_TEST
+
 START_TEST(nothing_else_closes_a_handle)
 {
 	struct release r = release_of(FUSE_RELEASE, fh);
@@ -168,6 +188,7 @@ int main(void)
 	TCase *c = tcase_create("release");
 
 	tcase_add_checked_fixture(c, setup, teardown);
+	tcase_add_test(c, when_nobody_waits_the_container_is_looked_at_again);
 	tcase_add_test(c, nothing_else_closes_a_handle);
 	tcase_add_test(c, a_second_release_closes_nobody_elses_handle);
 	suite_add_tcase(s, c);
