@@ -43,8 +43,8 @@ int fs_attach(struct fs *fs, struct fuse_session *session);
 /* What a node number stands for, as a path below DIR. 0; -ESTALE; -ENAMETOOLONG. */
 int fs_path(const struct fs *fs, uint64_t number, char *ret, size_t size);
 
-/* What a RELEASE names is closed, if `request` is one: for before the session sees it, which
- * without memory answers the kernel and tells nobody. */
+/* Closes what a RELEASE names, if `request` is one. To be called before the session sees it, which
+ * without memory answers the kernel and tells nobody; the operation itself closes nothing. */
 void fs_release(struct fs *fs, const void *request, size_t length);
 
 /* Who of those that share the worker waits for a request of `length` bytes, at least its header:

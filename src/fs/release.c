@@ -23,10 +23,11 @@ static void release(struct fs *fs, uint64_t fh)
 	container_unref(c);
 }
 
+/* fs_release() has been called. */
 void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	(void)ino;
-	release(fuse_req_userdata(req), fi->fh);
+	(void)fi;
 	fuse_reply_err(req, 0);
 }
 

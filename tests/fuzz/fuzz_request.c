@@ -27,6 +27,7 @@
 #define KNOWN 16
 #define REQUESTS_MAX 64
 
+static struct fs *fs;
 static struct fuse_session *session;
 static struct handover *handover;
 
@@ -159,10 +160,11 @@ static void send_request(size_t body)
 	request.header.unique = unique += 2;
 	buf.size = request.header.len;
 	replies = 0;
+	fs_release(fs, buf.mem, buf.size); /* as the worker's loop does */
 	fuse_session_process_buf(session, &buf);
 }
 
-static void start_session(struct fs *fs)
+static void start_session(void)
 {
 	static const struct fuse_custom_io io = { .writev = take_reply, .read = read_nothing };
 	char name[] = "fuzz";
@@ -188,7 +190,6 @@ static void start(void)
 	struct container_config containers = { .root = root, .max_records = 64, .no_ioctl = true };
 	struct fs_config config = { .options = &options, .root = root, .max_triggers = 16 };
 	struct cgroup_layout *layout;
-	struct fs *fs;
 	int fd;
 
 	FUZZ_ASSERT(handover_new(&fd, &handover) == 0);
@@ -203,7 +204,7 @@ static void start(void)
 	FUZZ_ASSERT(container_cache_new(&containers, &config.containers) == 0);
 	FUZZ_ASSERT(fs_new(&config, &fs) == 0);
 	handover_set_my_slot(&handover->slots[0]);
-	start_session(fs);
+	start_session();
 }
 
 /* --- requests ------------------------------------------------------------------------------ */
