@@ -41,12 +41,13 @@ int view_swaps(const struct view_args *a, struct text *t)
 	autohost const struct host_meminfo *host = NULL;
 	autohost const struct host_header *header = NULL;
 	struct cgroup_memory memory;
-	struct cgroup_swap swap;
+	struct cgroup_swap swap = { 0 };
 	int r = host_meminfo(a->host, a->now_ns, &host);
 
 	if (r == 0)
 		r = host_swaps(a->host, a->now_ns, &header);
-	if (r == 0)
+	/* Where the host has none, no limit has to be looked at. */
+	if (r == 0 && host->swap_total_kb > 0)
 		r = meminfo_gather(a, host, &memory, &swap);
 	if (r != 0)
 		return r;

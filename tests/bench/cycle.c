@@ -3,9 +3,10 @@
  * A reader of the benchmarks. Prints plain numbers; what they mean is the script's business.
  *
  *   cycle alternate BLOCKS CYCLES FILE...   each file in turn, BLOCKS times CYCLES of it; a line
- *                                           "median p99 ratio" for each: ns, ns, and the median of
- *                                           what its blocks took, each divided by the first file's
- *                                           next to it: a CPU's speed changes within a run
+ *                                           "median p99 ratio p99-ratio" for each: ns, ns, and the
+ *                                           medians of its blocks' medians and p99s, each divided
+ *                                           by that of the first file's block next to it: a CPU's
+ *                                           speed changes within a run
  *   cycle count CYCLES FILE                 so many, and nothing said
  *   cycle many READERS SECONDS FILE         at once; prints cycles a second
  */
@@ -29,15 +30,15 @@ static int by_value(const void *a, const void *b)
 }
 
 /* Leaves each block sorted. */
-static double ratio(uint64_t *ns, uint64_t *base, size_t blocks, size_t n)
+static double ratio(uint64_t *ns, uint64_t *base, size_t blocks, size_t n, unsigned percent)
 {
 	double *each = calloc(blocks, sizeof(*each)), median;
 
 	if (!each)
 		return 0;
 	for (size_t b = 0; b < blocks; b++)
-		each[b] = (double)timing_median(ns + b * n, n) /
-			(double)timing_median(base + b * n, n);
+		each[b] = (double)timing_percentile(ns + b * n, n, percent) /
+			(double)timing_percentile(base + b * n, n, percent);
 	qsort(each, blocks, sizeof(*each), by_value);
 	median = each[blocks / 2];
 	free(each);
@@ -49,7 +50,7 @@ static int alternate(int argc, char **argv)
 	const size_t blocks = strtoul(argv[0], NULL, 10), n = strtoul(argv[1], NULL, 10);
 	const int files = argc - 2;
 	uint64_t *ns[FILES_MAX];
-	double ratios[FILES_MAX];
+	double ratios[FILES_MAX], p99_ratios[FILES_MAX];
 
 	if (files > FILES_MAX || blocks == 0 || n == 0)
 		return EXIT_FAILURE;
@@ -63,11 +64,13 @@ static int alternate(int argc, char **argv)
 			for (size_t i = 0; i < n; i++)
 				ns[f][b * n + i] = timing_cycle(argv[2 + f]);
 		}
-	for (int f = files - 1; f >= 0; f--)
-		ratios[f] = ratio(ns[f], ns[0], blocks, n);
+	for (int f = files - 1; f >= 0; f--) {
+		ratios[f] = ratio(ns[f], ns[0], blocks, n, 50);
+		p99_ratios[f] = ratio(ns[f], ns[0], blocks, n, 99);
+	}
 	for (int f = 0; f < files; f++) {
 		timing_print(ns[f], blocks * n);
-		printf(" %.2f\n", ratios[f]);
+		printf(" %.2f %.2f\n", ratios[f], p99_ratios[f]);
 		free(ns[f]);
 	}
 	return EXIT_SUCCESS;

@@ -47,15 +47,16 @@ static int by_size(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-uint64_t timing_median(uint64_t *ns, size_t n)
+uint64_t timing_percentile(uint64_t *ns, size_t n, unsigned percent)
 {
 	qsort(ns, n, sizeof(*ns), by_size);
-	return ns[n / 2];
+	return ns[n * percent / 100];
 }
 
 void timing_print(uint64_t *ns, size_t n)
 {
-	const uint64_t median = timing_median(ns, n);
+	const uint64_t median = timing_percentile(ns, n, 50);
 
-	printf("%llu %llu", (unsigned long long)median, (unsigned long long)ns[n * 99 / 100]);
+	printf("%llu %llu", (unsigned long long)median,
+		(unsigned long long)timing_percentile(ns, n, 99));
 }

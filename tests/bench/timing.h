@@ -11,7 +11,7 @@
 uint64_t timing_cycle(const char *file);
 
 /* Sorts `ns`. */
-uint64_t timing_median(uint64_t *ns, size_t n);
+uint64_t timing_percentile(uint64_t *ns, size_t n, unsigned percent);
 
 /* Prints "median p99". Sorts `ns`. */
 void timing_print(uint64_t *ns, size_t n);
