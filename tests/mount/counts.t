@@ -17,15 +17,25 @@ by_time='^[0-9]* *\(futex\|clock_nanosleep\|poll\|restart_syscall\|epoll_wait\)(
 # Once a second, however many cycles that is, init's cgroups are looked at again.
 recheck='"[0-9]*/\(cgroup\|stat\)"\|</proc/[0-9]*/\(cgroup\|stat\)>'
 
-# Everything the worker does while the container reads, without what concerns /dev/fuse.
-trace() { # FILE [CONTAINER]
-	local tracer status
+# The threads that serve requests. The load of containers is sampled by another, every five seconds.
+servers() {
+	local task
 
-	strace -f -y -qq -o "$WORK/trace" -p "$(worker_pid)" >"$WORK/strace.log" 2>&1 &
+	for task in "/proc/$(worker_pid)/task/"*; do
+		[[ $(<"$task/comm") != lxcfs-[0-9]* ]] || echo "$task"
+	done
+}
+
+# Everything they do while the container reads, without what concerns /dev/fuse.
+trace() { # FILE [CONTAINER]
+	local tracer status tasks
+
+	mapfile -t tasks < <(servers)
+	strace -y -qq -o "$WORK/trace" "${tasks[@]/#*\//-p}" >"$WORK/strace.log" 2>&1 &
 	tracer=$!
 	background+=($tracer)
 	wait_until 10 awk '$1 == "TracerPid:" && $2 == 0 { none = 1 } END { exit none }' \
-		"/proc/$(worker_pid)/status"
+		"${tasks[@]/%/\/status}"
 	sleep 0.3
 	in_container "${2:-c}" "$POKE" times $CYCLES "/$1"
 	status=$?
