@@ -99,7 +99,7 @@ static _Noreturn void read_until(uint64_t end, const char *file, int out)
 static int many(int argc, char **argv)
 {
 	const unsigned long readers = strtoul(argv[0], NULL, 10);
-	const uint64_t length = strtoul(argv[1], NULL, 10) * NS_PER_S;
+	const uint64_t length = (uint64_t)(strtod(argv[1], NULL) * NS_PER_S);
 	const uint64_t end = clock_monotonic_ns() + length;
 	unsigned long done = 0;
 	uint64_t n, sum = 0;
