@@ -60,7 +60,14 @@ static int look_again(struct container_cache *c, struct life *life, uint64_t now
 
 void container_look_early(struct container *r)
 {
-	look_again(r->own->cache, r->own->life, clock_monotonic_ns(), CHECK_EARLY_NS);
+	struct life *life = r->own->life;
+	const uint64_t checked = atomic_load(&life->checked_ns);
+	uint64_t now = clock_monotonic_ns();
+
+	/* One that failed, as for want of descriptors, is none: the next OPEN shall not rely on it.
+	 */
+	if (look_again(r->own->cache, life, now, CHECK_EARLY_NS) < 0)
+		atomic_compare_exchange_strong(&life->checked_ns, &now, checked);
 }
 
 /* Looks at what may have changed since the key was stored. True: the record is still right. */

@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "cleanup.h"
@@ -249,6 +250,7 @@ START_TEST(a_cgroup_that_init_moved_to_is_seen_early_where_nobody_waits)
 {
 	char leaf[128];
 	struct container *r, *moved;
+	struct rlimit files;
 	struct life *life;
 	struct box box;
 	uint64_t now;
@@ -263,6 +265,11 @@ START_TEST(a_cgroup_that_init_moved_to_is_seen_early_where_nobody_waits)
 	container_look_early(r); /* too early */
 	ck_assert_uint_eq(atomic_load(&life->checked_ns), now);
 	atomic_store(&life->checked_ns, now - CHECK_EARLY_NS);
+	getrlimit(RLIMIT_NOFILE, &files);
+	setrlimit(RLIMIT_NOFILE, &(struct rlimit){ 0, files.rlim_max });
+	container_look_early(r); /* fails: an OPEN has to look as soon as before */
+	setrlimit(RLIMIT_NOFILE, &files);
+	ck_assert_uint_eq(atomic_load(&life->checked_ns), now - CHECK_EARLY_NS);
 	container_look_early(r);
 	ck_assert_uint_ge(atomic_load(&life->checked_ns), now);
 	moved = open_of(box.pid);
