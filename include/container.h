@@ -61,6 +61,7 @@ struct container_config {
 	const struct cgroup_layout *layout;
 	struct account_store *accounts; /* swept when containers end; may be NULL */
 	unsigned max_records;           /* descriptors are bounded by it: a record holds two */
+	unsigned max_callers;           /* threads that are known again at less cost, one each */
 	bool no_ioctl;                  /* find init as on kernels before 6.11 (tests) */
 };
 
@@ -69,8 +70,9 @@ int container_cache_new(const struct container_config *config, struct container_
 void container_cache_free(struct container_cache *c);
 
 /*
- * The container of thread `tid` (a number of the daemon's pid namespace), for OPEN. Warm: two
- * stat(2) of its namespace links, and nothing else unless a second has passed since the last check.
+ * The container of thread `tid` (a number of the daemon's pid namespace), for OPEN. Warm: its
+ * one or two namespace links are read, and nothing else unless a second has passed since the last
+ * check.
  * `tid` 0: the host where the daemon is in the initial pid namespace, else -EIO, logged.
  * 0 with a reference; -ESRCH when the thread or its init is gone; -ENFILE over quota; -errno.
  */

@@ -96,6 +96,17 @@ static struct container *from_cache(
 	return NULL;
 }
 
+/* The same for a thread, which is known from then on if it is a container's. */
+static struct container *from_cache_for(
+	struct container_cache *c, pid_t tid, const struct caller_key *k, const struct question *q)
+{
+	struct container *r = from_cache(c, k, q);
+
+	if (r && k->pid_ns != c->pid_ns)
+		callers_note(c->callers, tid, k->pid_ns);
+	return r;
+}
+
 static struct proc_id caller_of(const struct container *r)
 {
 	struct proc_id caller;
@@ -125,11 +136,11 @@ static int ask_once(
 	struct container_cache *c, pid_t tid, struct question *q, struct container **ret)
 {
 	autokey k = { 0 };
-	int r = caller_key_short(c->config.root, tid, &k);
+	int r = callers_find(c->callers, tid, &k) ? 0 : caller_key_short(c->config.root, tid, &k);
 
 	if (r < 0)
 		return r;
-	if (k.pid_ns != c->pid_ns && (*ret = from_cache(c, &k, q))) {
+	if (k.pid_ns != c->pid_ns && (*ret = from_cache_for(c, tid, &k, q))) {
 		sharer_note(c, tid, k.pid_ns, *ret);
 		return 0;
 	}
@@ -138,7 +149,7 @@ static int ask_once(
 		return r;
 	if (k.pid_ns == c->pid_ns)
 		caller_key_add_time(c->config.root, tid, &k);
-	*ret = from_cache(c, &k, q);
+	*ret = from_cache_for(c, tid, &k, q);
 	if (!*ret) {
 		slow_ahead();
 		r = container_resolve(c, tid, &k, q, ret);
@@ -312,6 +323,8 @@ int container_cache_new(const struct container_config *config, struct container_
 		pthread_mutex_init(&c->shards[i].lock, NULL);
 	r = find_own_namespaces(c);
 	if (r == 0)
+		r = callers_new(c->config.root, config->max_callers, &c->callers);
+	if (r == 0)
 		r = container_new_host(c, &c->host);
 	if (r == 0)
 		r = watch_new(c, &c->watch);
@@ -342,6 +355,7 @@ void container_cache_free(struct container_cache *c)
 	if (c->watch)
 		watch_free(c->watch);
 	owners_free(c);
+	callers_free(c->callers);
 	pthread_mutex_destroy(&c->lock);
 	pthread_mutex_destroy(&c->mountinfo_lock);
 	for (size_t i = 0; i < SHARDS; i++)

@@ -81,6 +81,8 @@ static void retire(struct container_cache *c, struct life *l)
 	cleanup_close(&l->ns_fd);
 	l->watch_fd = -1;
 	l->ns_fd = -1;
+	if (l->pid)
+		callers_forget(c->callers, l->id);
 	l->live = false;
 	c->n_live--;
 	if (l->parent)

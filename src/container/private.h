@@ -53,6 +53,8 @@ struct proc_path proc_path(pid_t pid, const char *name);
 
 /* The inode number of a namespace link ("ns/pid"). */
 int proc_ns(const struct root *root, pid_t pid, const char *link, uint64_t *ret);
+/* The same below any directory. */
+int proc_ns_at(int dirfd, const char *link, uint64_t *ret);
 
 /* Appends a file of the process, -EFBIG above `max` bytes. */
 int proc_text(const struct root *root, pid_t pid, const char *name, size_t max, struct text *t);
@@ -118,7 +120,7 @@ struct caller_key {
 void caller_key_free(struct caller_key *k);
 /* Logs what mends it where a look at the thread, or at its init, was denied; returns `r`. */
 int caller_told(pid_t tid, int r);
-/* Two stat(2). */
+/* Two readlink(2). */
 int caller_key_short(const struct root *root, pid_t tid, struct caller_key *ret);
 /* Adds what the short form lacks; the key keeps its texts from then on. */
 int caller_key_lengthen(const struct root *root, pid_t tid, struct caller_key *k);
@@ -388,6 +390,21 @@ void sweep_accounts(struct container_cache *c);
 /* An OPEN has found this. */
 void sharer_note(struct container_cache *c, pid_t tid, uint64_t pid_ns, const struct container *r);
 
+/* --- callers.c ----------------------------------------------------------------------------- */
+
+struct callers;
+
+/* Of at most `max` threads, a descriptor each. 0 or -ENOMEM; `root` must outlive them. */
+int callers_new(const struct root *root, unsigned max, struct callers **ret);
+void callers_free(struct callers *all);
+/* caller_key_short() with one readlink(2). False where `tid` is not known, or has ended. */
+bool callers_find(struct callers *all, pid_t tid, struct caller_key *ret);
+/* An OPEN of a container's thread: from its second one on it is known, unless another one takes its
+ * place. */
+void callers_note(struct callers *all, pid_t tid, uint64_t pid_ns);
+/* Closes what would keep this pid namespace. */
+void callers_forget(struct callers *all, uint64_t pid_ns);
+
 /* --- the cache itself ---------------------------------------------------------------------- */
 
 #define LIVES 512u
@@ -398,6 +415,7 @@ struct container_cache {
 	uint64_t pid_ns, cgroup_ns; /* the daemon's own */
 	struct container *host;
 	struct watch *watch;
+	struct callers *callers;
 	pthread_mutex_t mountinfo_lock; /* one reader in the whole daemon */
 	_Atomic unsigned n_records;
 	_Atomic uint64_t look_ns; /* how long the last look at an init took */

@@ -44,11 +44,10 @@ static int gone_is_esrch(int r)
 
 /* Read, not followed: stat(2) would make the kernel build an inode for it each time, which takes
  * more than twice as long. */
-int proc_ns(const struct root *root, pid_t pid, const char *link, uint64_t *ret)
+int proc_ns_at(int dirfd, const char *link, uint64_t *ret)
 {
-	struct proc_path path = proc_path(pid, link);
 	char target[64]; /* "pid:[4026531836]" */
-	const ssize_t n = readlinkat(root->proc, path.s, target, sizeof(target));
+	const ssize_t n = readlinkat(dirfd, link, target, sizeof(target));
 	struct slice rest, part;
 
 	if (n < 0)
@@ -57,6 +56,13 @@ int proc_ns(const struct root *root, pid_t pid, const char *link, uint64_t *ret)
 	if (!slice_cut(&rest, '[', &part) || !slice_cut(&rest, ']', &part) || !slice_u64(part, ret))
 		return -EPROTO;
 	return 0;
+}
+
+int proc_ns(const struct root *root, pid_t pid, const char *link, uint64_t *ret)
+{
+	const struct proc_path path = proc_path(pid, link);
+
+	return proc_ns_at(root->proc, path.s, ret);
 }
 
 int proc_text(const struct root *root, pid_t pid, const char *name, size_t max, struct text *t)

@@ -30,6 +30,7 @@
 /* Those of a thousand containers that are read all the time; each may cost the kernel a page. */
 #define CGROUP_FILES_MAX 8192u
 #define RECORDS_MAX 65536u
+#define CALLERS_MAX 256u
 
 /* Everything that a request may need, for the life of the process. */
 struct worker {
@@ -50,7 +51,8 @@ struct worker {
 };
 
 /* Of the descriptors that we may have, a quarter each for records (two in each), cgroup files and
- * triggers, whose share goes to the files where there are none; the rest is for everything else. */
+ * triggers, whose share goes to the files where there are none; of the rest callers have a half,
+ * and everything else the other. */
 static unsigned descriptor_share(void)
 {
 	struct rlimit limit;
@@ -93,9 +95,11 @@ static int take_over_load(struct worker *w)
 static int take_over(struct worker *w, unsigned share)
 {
 	struct handover *h = w->handover;
-	struct container_config containers = {
-		.root = &w->root, .tree = w->tree, .layout = w->layout, .max_records = share / 2
-	};
+	struct container_config containers = { .root = &w->root,
+		.tree = w->tree,
+		.layout = w->layout,
+		.max_records = share / 2,
+		.max_callers = (unsigned)min_u64(share / 2, CALLERS_MAX) };
 	struct fs_config fs = { .options = w->options,
 		.root = &w->root,
 		.host = w->host,

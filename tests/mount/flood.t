@@ -9,8 +9,9 @@ source "$(dirname "$0")/lib.sh"
 FLOOD=$BUILD/tests/mount/flood
 OPENS=100000 POLLERS=10000 READERS=1000
 [ -z "$SHORT" ] || { OPENS=20000 POLLERS=500 READERS=100; }
-# Of the code: HANDLES_PER_CONTAINER, HANDLES_PAGES_PER_CONTAINER, TRIGGERS_PER_CONTAINER, KEYS_PER_OWNER.
-HANDLES=4096 PAGES=8192 TRIGGERS=64 RECORDS=64
+# Of the code: HANDLES_PER_CONTAINER, HANDLES_PAGES_PER_CONTAINER, TRIGGERS_PER_CONTAINER, KEYS_PER_OWNER,
+# CALLERS_MAX.
+HANDLES=4096 PAGES=8192 TRIGGERS=64 RECORDS=64 CALLERS=256
 pressure=0
 [ ! -e /proc/pressure/memory ] || [ -z "$CG_V2" ] || pressure=1
 plan $((32 + 3 * pressure))
@@ -54,7 +55,7 @@ take_bounds() { taken=("$(status_of Threads)" "$(descriptors)" "$(status_of RssS
 
 within_bounds() { # WHEN
 	between "${taken[0]}" 1 "$threads" "$1: the worker has no more threads"
-	between "${taken[1]}" 1 $((descriptors + TRIGGERS + 3 * RECORDS)) "no more descriptors than a container's records, cgroup files and triggers take"
+	between "${taken[1]}" 1 $((descriptors + TRIGGERS + 3 * RECORDS + CALLERS)) "no more descriptors than a container's records, cgroup files, threads and triggers take"
 	between "${taken[2]}" 0 $((shmem + 4 * PAGES + 16384)) "it keeps no more texts than a container may have"
 	unless_sanitized "memory" between "${taken[3]}" 0 $((anonymous + 16384)) "and little else"
 }
@@ -114,7 +115,7 @@ within_bounds "$READERS readers"
 
 # ---- afterwards
 is "$(worker_pid)" "$worker" "one worker has served all the while"
-given_back() { in_container a "$POKE" times 1 /proc/stat && [ "$(descriptors)" -le $((descriptors + 3 * RECORDS)) ]; }
+given_back() { in_container a "$POKE" times 1 /proc/stat && [ "$(descriptors)" -le $((descriptors + 3 * RECORDS + CALLERS)) ]; }
 ok "what was taken is given back" wait_until 20 given_back
 start_flood again open $HANDLES /proc/stat
 is "$(cat "$WORK/again")" "opened $HANDLES" "all of it: the container may open as many files again"

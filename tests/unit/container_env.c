@@ -35,6 +35,7 @@ struct container_config config_of(bool no_ioctl)
 		.layout = layout,
 		.accounts = accounts,
 		.max_records = 300,
+		.max_callers = 16,
 		.no_ioctl = no_ioctl };
 }
 
