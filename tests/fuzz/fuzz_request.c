@@ -187,7 +187,9 @@ static void start(void)
 {
 	static struct options options;
 	const struct root *root = machine_root();
-	struct container_config containers = { .root = root, .max_records = 64, .max_callers = 8, .no_ioctl = true };
+	struct container_config containers = {
+		.root = root, .max_records = 64, .max_callers = 8, .no_ioctl = true
+	};
 	struct fs_config config = { .options = &options, .root = root, .max_triggers = 16 };
 	struct cgroup_layout *layout;
 	int fd;
