@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What a shell cannot do to a file: reads of a chosen size, offsets, mutations one by one with the
- * error's name, another process's handle, many quick reads with their longest stall. Must not know
- * what any file says.
+ * What a shell cannot do to a file: reads of a chosen size, offsets, another process's handle, many
+ * quick reads with their longest stall, and what poke.h lists. Must not know what any file says.
  */
+#include "poke.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -16,25 +17,21 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <sys/xattr.h>
 #include <time.h>
 #include <unistd.h>
 
-#define MOST (4u << 20) /* more than any file here */
-
-static char content[MOST];
+char content[MOST];
 static char second[MOST];
 
-static _Noreturn void die(const char *what)
+_Noreturn void die(const char *what)
 {
 	fprintf(stderr, "poke: %s: %s\n", what, strerror(errno));
 	exit(1);
 }
 
-static int open_or_die(const char *path)
+int open_or_die(const char *path)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 
@@ -43,7 +40,7 @@ static int open_or_die(const char *path)
 	return fd;
 }
 
-static uint64_t now_ns(void)
+uint64_t now_ns(void)
 {
 	struct timespec t;
 
@@ -52,7 +49,7 @@ static uint64_t now_ns(void)
 }
 
 /* From the handle's own position to the end, `chunk` bytes at a time. */
-static size_t read_all(int fd, char *buffer, size_t chunk)
+size_t read_all(int fd, char *buffer, size_t chunk)
 {
 	size_t length = 0;
 	ssize_t n;
@@ -68,7 +65,7 @@ static size_t read_all(int fd, char *buffer, size_t chunk)
 	return length;
 }
 
-static void put(const char *buffer, size_t length)
+void put(const char *buffer, size_t length)
 {
 	if (fwrite(buffer, 1, length, stdout) != length || fflush(stdout))
 		die("stdout");
@@ -192,96 +189,6 @@ static int poke_poll(char **args)
 	return 0;
 }
 
-/* --- pressure files --- */
-
-static const char *poll_bits(short bits)
-{
-	static const struct {
-		short bit;
-		const char *name;
-	} names[] = { { POLLIN, " IN" }, { POLLOUT, " OUT" }, { POLLRDNORM, " RDNORM" },
-		{ POLLWRNORM, " WRNORM" }, { POLLPRI, " PRI" }, { POLLERR, " ERR" },
-		{ POLLHUP, " HUP" } };
-	static char text[64];
-
-	text[0] = '\0';
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (bits & names[i].bit)
-			strcat(text, names[i].name);
-	return text[0] ? text + 1 : "timeout";
-}
-
-/* pollbits PATH: whatever poll(2) says at once. */
-static int poke_pollbits(char **args)
-{
-	struct pollfd p = { .fd = open_or_die(args[0]), .events = ~0 };
-
-	if (poll(&p, 1, 5000) < 0)
-		die("poll");
-	puts(poll_bits(p.revents));
-	return 0;
-}
-
-/* "done" or the error's name. */
-static const char *write_trigger(int fd, const char *text)
-{
-	return write(fd, text, strlen(text) + 1) < 0 ? strerrorname_np(errno) : "done";
-}
-
-/* writes HANDLES TIMES TEXT PATH: on that many handles, so often on each; a result a line. */
-static int poke_writes(char **args)
-{
-	for (long handles = atol(args[0]); handles > 0; handles--) {
-		int fd = open(args[3], O_WRONLY);
-
-		if (fd < 0)
-			puts(strerrorname_np(errno));
-		for (long times = atol(args[1]); fd >= 0 && times > 0; times--)
-			puts(write_trigger(fd, args[2]));
-	}
-	return 0;
-}
-
-/* trigger TEXT EVENTS MILLISECONDS CGROUP PATH: arms it, goes to the CGROUP.PROCS given ("-": stays
- * where it is), says "armed", and polls so often; "after-milliseconds result" a line. */
-static int poke_trigger(char **args)
-{
-	struct pollfd p = { .fd = open(args[4], O_RDWR), .events = POLLPRI };
-	uint64_t start;
-
-	if (p.fd < 0)
-		die(args[4]);
-	puts(!strcmp(write_trigger(p.fd, args[0]), "done") ? "armed" : strerrorname_np(errno));
-	if (strcmp(args[3], "-")) {
-		int procs = open(args[3], O_WRONLY);
-
-		if (procs < 0 || write(procs, "0", 1) < 0)
-			die(args[3]);
-		close(procs);
-	}
-	for (long events = atol(args[1]); events > 0; events--) {
-		fflush(stdout);
-		start = now_ns();
-		if (poll(&p, 1, atoi(args[2])) < 0)
-			die("poll");
-		printf("%llu %s\n", (unsigned long long)(now_ns() - start) / 1000000,
-			p.revents ? poll_bits(p.revents) : "timeout");
-	}
-	return 0;
-}
-
-/* trigread TEXT PATH: writes it, then reads on where the handle is, to the end. */
-static int poke_trigread(char **args)
-{
-	int fd = open(args[1], O_RDWR);
-
-	if (fd < 0)
-		die(args[1]);
-	fprintf(stderr, "%s\n", write_trigger(fd, args[0]));
-	put(content, read_all(fd, content, 65536));
-	return 0;
-}
-
 /* getfd PID FD: reads through the very handle another process opened. */
 static int poke_getfd(char **args)
 {
@@ -296,147 +203,6 @@ static int poke_getfd(char **args)
 	if (lseek(fd, 0, SEEK_SET))
 		die("lseek");
 	put(content, read_all(fd, content, 65536));
-	return 0;
-}
-
-/* --- try: mutations --- */
-
-static int try_open(const char *path, int flags)
-{
-	int fd = open(path, flags | O_CLOEXEC, 0644);
-
-	if (fd >= 0)
-		close(fd);
-	return fd;
-}
-
-static int try_write_only(const char *path)
-{
-	return try_open(path, O_WRONLY);
-}
-
-static int try_read_write(const char *path)
-{
-	return try_open(path, O_RDWR);
-}
-
-static int try_open_truncate(const char *path)
-{
-	return try_open(path, O_WRONLY | O_TRUNC);
-}
-
-static int try_truncate(const char *path)
-{
-	return truncate(path, 0);
-}
-
-static int try_chmod(const char *path)
-{
-	return chmod(path, 0777);
-}
-
-static int try_chown(const char *path)
-{
-	return chown(path, 1, 1);
-}
-
-static int try_utimes(const char *path)
-{
-	return utimensat(AT_FDCWD, path, NULL, 0);
-}
-
-static int try_setxattr(const char *path)
-{
-	return setxattr(path, "user.poke", "1", 1, 0);
-}
-
-static int try_removexattr(const char *path)
-{
-	return removexattr(path, "user.poke");
-}
-
-static int try_unlink(const char *path)
-{
-	return unlink(path);
-}
-
-static int try_rmdir(const char *path)
-{
-	return rmdir(path);
-}
-
-/* A name beside the file that does not exist. */
-static const char *beside(const char *path)
-{
-	static char name[4096];
-
-	snprintf(name, sizeof(name), "%s.poke", path);
-	return name;
-}
-
-static int try_rename(const char *path)
-{
-	return rename(path, beside(path));
-}
-
-static int try_link(const char *path)
-{
-	return link(path, beside(path));
-}
-
-static int try_symlink(const char *path)
-{
-	return symlink("x", beside(path));
-}
-
-static int try_create(const char *path)
-{
-	return try_open(beside(path), O_WRONLY | O_CREAT | O_EXCL);
-}
-
-static int try_mkdir(const char *path)
-{
-	return mkdir(beside(path), 0755);
-}
-
-static int try_mknod(const char *path)
-{
-	return mknod(beside(path), S_IFIFO | 0644, 0);
-}
-
-static const struct mutation {
-	const char *name;
-	int (*run)(const char *path);
-} mutations[] = {
-	{ "write-only", try_write_only },
-	{ "read-write", try_read_write },
-	{ "open-truncate", try_open_truncate },
-	{ "truncate", try_truncate },
-	{ "chmod", try_chmod },
-	{ "chown", try_chown },
-	{ "utimes", try_utimes },
-	{ "setxattr", try_setxattr },
-	{ "removexattr", try_removexattr },
-	{ "unlink", try_unlink },
-	{ "rmdir", try_rmdir },
-	{ "rename", try_rename },
-	{ "link", try_link },
-	{ "symlink", try_symlink },
-	{ "create", try_create },
-	{ "mkdir", try_mkdir },
-	{ "mknod", try_mknod },
-};
-
-/* try PATH: every mutation, one "name ERROR" a line. */
-static int poke_try(char **args)
-{
-	for (size_t i = 0; i < sizeof(mutations) / sizeof(mutations[0]); i++) {
-		errno = 0;
-		if (mutations[i].run(args[0]) >= 0)
-			printf("%s done\n", mutations[i].name);
-		else
-			printf("%s %s\n", mutations[i].name, strerrorname_np(errno));
-	}
 	return 0;
 }
 
