@@ -10,6 +10,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "cleanup.h"
 #include "container_env.h"
 #include "unit.h"
 
@@ -192,6 +193,64 @@ START_TEST(threads_push_each_other_out_of_a_place_and_are_still_told_apart)
 }
 END_TEST
 
+/* What several threads of ours do at once. */
+struct asking {
+	struct callers *all;
+	pid_t tids[2];
+	uint64_t namespaces[2];
+	_Atomic unsigned found, wrong;
+};
+
+#define QUESTIONS 2000u
+
+static void *ask_in_turns(void *data)
+{
+	struct asking *a = data;
+	struct caller_key k;
+
+	for (unsigned i = 0; i < QUESTIONS; i++) {
+		const unsigned who = i / 8 % 2; /* at times it is the same one for long enough */
+
+		if (!callers_find(a->all, a->tids[who], &k)) {
+			callers_note(a->all, a->tids[who], a->namespaces[who]);
+			continue;
+		}
+		atomic_fetch_add(&a->found, 1);
+		if (k.pid_ns != a->namespaces[who])
+			atomic_fetch_add(&a->wrong, 1);
+	}
+	return NULL;
+}
+
+START_TEST(several_that_ask_at_once_are_told_of_whom_they_ask)
+{
+	struct asking asking = { .all = new_callers(1) };
+	pthread_t threads[4];
+	struct box a, b;
+	unsigned before;
+
+	box_start(&a, layout, MODERN);
+	box_start(&b, layout, MODERN);
+	asking.tids[0] = a.pid;
+	asking.tids[1] = b.pid;
+	asking.namespaces[0] = pid_ns_of(a.pid);
+	asking.namespaces[1] = pid_ns_of(b.pid);
+	before = count_fds();
+	for (size_t i = 0; i < countof(threads); i++)
+		ck_assert_int_eq(pthread_create(&threads[i], NULL, ask_in_turns, &asking), 0);
+	for (unsigned i = 0; i < QUESTIONS; i++)
+		callers_forget(asking.all, asking.namespaces[i % 2]);
+	for (size_t i = 0; i < countof(threads); i++)
+		pthread_join(threads[i], NULL);
+	ck_assert_uint_eq(asking.wrong, 0);
+	ck_assert_uint_gt(asking.found, 0);
+	callers_free(asking.all);
+	ck_assert_uint_eq(count_fds(), before);
+	box_stop(&b);
+	box_stop(&a);
+}
+END_TEST
+
 START_TEST(without_descriptors_the_long_way_is_taken)
 {
 	struct container *r, *again;
@@ -232,6 +291,7 @@ int main(void)
 	tcase_add_test(c, a_thread_that_is_another_one_by_now_is_not_noted_in_its_stead);
 	tcase_add_test(c, no_descriptor_outlives_the_container);
 	tcase_add_test(c, threads_push_each_other_out_of_a_place_and_are_still_told_apart);
+	tcase_add_test(c, several_that_ask_at_once_are_told_of_whom_they_ask);
 	tcase_add_test(c, without_descriptors_the_long_way_is_taken);
 	suite_add_tcase(s, c);
 	return unit_run(s);
