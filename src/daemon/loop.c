@@ -25,6 +25,7 @@
 #include "backlog.h"
 #include "clock.h"
 #include "log.h"
+#include "near.h"
 #include "parse.h"
 #include "slow.h"
 #include "spin.h"
@@ -40,9 +41,6 @@
 #define QUEUE_LOOK 5u
 #define QUEUE_SIGNS 2u
 #define QUEUE_OVER 4u
-
-/* Sooner than anybody who was asleep is awake: the request was there already. */
-#define AT_ONCE_NS (3 * NS_PER_US)
 
 enum role {
 	ROLE_FOLLOWER,
@@ -61,6 +59,7 @@ struct loop {
 	_Atomic bool queue; /* who waits takes turns; set and cleared by the leaders */
 	_Atomic unsigned leaders;
 	unsigned leaders_max; /* more would cost the readers their CPUs */
+	_Atomic struct near near;
 	struct thread *threads;
 };
 
@@ -74,6 +73,7 @@ struct thread {
 	unsigned streak; /* requests in a row that were there already */
 	unsigned waits;  /* in a row: requests that were not */
 	unsigned signs;  /* of a queue, in a row */
+	bool far;        /* from its reader: another thread may be nearer */
 	_Atomic enum role role;
 };
 
@@ -298,15 +298,30 @@ static void spin(struct thread *t)
 		continue;
 }
 
-static void note_wait(struct thread *t)
+/* Returns how long it was. */
+static uint64_t note_wait(struct thread *t)
 {
-	if (spin_end(&t->spin, clock_monotonic_ns()) < AT_ONCE_NS) {
+	const uint64_t took_ns = spin_end(&t->spin, clock_monotonic_ns());
+
+	if (took_ns < NEAR_NS) { /* the request was there already */
 		t->streak++;
 		t->waits = 0;
 	} else {
 		t->streak = t->signs = 0;
 		t->waits++;
 	}
+	return took_ns;
+}
+
+/* Where there is no queue. Two leaders at once, as at a queue's end, may mix up their notes: that
+ * is one trial more or less. */
+static bool is_far(struct loop *loop, uint64_t took_ns)
+{
+	struct near near = atomic_load_explicit(&loop->near, memory_order_relaxed);
+	const bool far = near_waited(&near, took_ns);
+
+	atomic_store_explicit(&loop->near, near, memory_order_relaxed);
+	return far;
 }
 
 /* True when a request is in the slot. */
@@ -374,6 +389,7 @@ static bool receive_in_turn(struct thread *t)
 /* Waits for a request to be in the slot. */
 static void receive(struct thread *t)
 {
+	t->far = false;
 	while (stand_still(t)) {
 		const bool queue = atomic_load_explicit(&t->loop->queue, memory_order_relaxed);
 
@@ -387,7 +403,7 @@ static void receive(struct thread *t)
 			return;
 		spin(t);
 		if (fetch(t)) {
-			note_wait(t);
+			t->far = is_far(t->loop, note_wait(t));
 			return;
 		}
 	}
@@ -514,6 +530,8 @@ static void *run(void *data)
 		atomic_store(&t->role, ROLE_WORKING);
 		if (sees_queue(t))
 			call_another(t);
+		else if (t->far)
+			pass_turn(t);
 		process(t, header_of(t->slot)->len);
 	}
 	return NULL;

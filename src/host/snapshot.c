@@ -9,8 +9,13 @@
 #include <string.h>
 
 #include "cleanup.h"
+#include "clock.h"
 #include "formats.h"
 #include "slow.h"
+
+/* Of a load for which the other readers may wait: not much more than to wake a thread up for them.
+ */
+#define QUICK_NS (100 * NS_PER_US)
 
 void host_put(const void *snapshot)
 {
@@ -113,11 +118,15 @@ static int load(struct host_cache *c, uint64_t now_ns, struct host_snapshot **re
 int host_cache_get(struct host_cache *c, uint64_t now_ns, const struct host_snapshot **ret)
 {
 	struct host_snapshot *s = use_or_claim(c, now_ns);
+	uint64_t began_ns;
 	int r = 0;
 
 	if (!s) {
-		slow_ahead();
+		if (!c->quick)
+			slow_ahead();
+		began_ns = clock_monotonic_ns();
 		r = load(c, now_ns, &s);
+		c->quick = clock_monotonic_ns() - began_ns < QUICK_NS;
 		publish(c, s);
 	}
 	if (r == 0)

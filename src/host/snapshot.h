@@ -40,6 +40,7 @@ struct host_cache {
 	pthread_cond_t refreshed;
 	struct host_snapshot *latest;
 	bool refreshing;
+	bool quick; /* the last load was; the refresher's, too */
 };
 
 struct host {

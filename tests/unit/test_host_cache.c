@@ -120,7 +120,6 @@ START_TEST(others_use_the_old_snapshot_while_one_refreshes)
 	slow.hold = true;
 	reader_start(&refresher);
 	sem_wait(&slow.begun);
-	ck_assert(refresher.waits); /* told before it loads */
 	ck_assert_int_eq(host_cache_get(&cache, S + 110 * MS, &during), 0);
 	ck_assert_ptr_eq(during, old);
 	sem_post(&slow.go_on);
@@ -130,6 +129,38 @@ START_TEST(others_use_the_old_snapshot_while_one_refreshes)
 	host_put(old);
 	host_put(during);
 	host_put(refresher.got);
+	host_cache_destroy(&cache);
+}
+END_TEST
+
+/* Whether a refresh at `now_ns` lets others go first; `takes_us`: how long it takes. */
+static bool is_announced(struct host_cache *cache, uint64_t now_ns, unsigned takes_us)
+{
+	struct reader r = { .cache = cache, .now_ns = now_ns };
+	bool before_loading;
+
+	slow.hold = true;
+	reader_start(&r);
+	sem_wait(&slow.begun);
+	before_loading = r.waits;
+	usleep(takes_us);
+	sem_post(&slow.go_on);
+	pthread_join(r.thread, NULL);
+	host_put(r.got);
+	return before_loading;
+}
+
+START_TEST(a_refresh_is_announced_unless_the_last_one_was_quick)
+{
+	struct host_cache cache;
+
+	slow_new(&cache);
+	ck_assert(is_announced(&cache, S, 1000)); /* nothing is known yet */
+	ck_assert(!cache.quick);
+	ck_assert(is_announced(&cache, 2 * S, 0));
+	cache.quick = true; /* which it was, unless this machine is busy */
+	ck_assert(!is_announced(&cache, 3 * S, 1000));
+	ck_assert(is_announced(&cache, 4 * S, 0));
 	host_cache_destroy(&cache);
 }
 END_TEST
@@ -188,6 +219,7 @@ int main(void)
 
 	tcase_add_test(c, a_snapshot_is_shared_until_it_is_too_old);
 	tcase_add_test(c, others_use_the_old_snapshot_while_one_refreshes);
+	tcase_add_test(c, a_refresh_is_announced_unless_the_last_one_was_quick);
 	tcase_add_test(c, nobody_uses_a_snapshot_over_its_grace);
 	tcase_add_test(c, a_failed_refresh_is_told_and_tried_again);
 	suite_add_tcase(s, c);
