@@ -68,8 +68,9 @@ struct thread {
 	struct handover_slot *slot;
 	unsigned index;
 	int device;
-	bool nonblocking; /* the device is, now */
-	struct spin spin;
+	bool nonblocking;     /* the device is, now */
+	struct spin spins[2]; /* of near.apart: what is quicker is another thing then */
+	struct spin *spin;
 	unsigned streak; /* requests in a row that were there already */
 	unsigned waits;  /* in a row: requests that were not */
 	unsigned signs;  /* of a queue, in a row */
@@ -292,16 +293,19 @@ static bool stand_still(const struct thread *t)
 /* Asks for a while, if that is quicker than to sleep. */
 static void spin(struct thread *t)
 {
-	if (!spin_begin(&t->spin, clock_monotonic_ns()))
+	const struct near near = atomic_load_explicit(&t->loop->near, memory_order_relaxed);
+
+	t->spin = &t->spins[near.apart];
+	if (!spin_begin(t->spin, clock_monotonic_ns()))
 		return;
-	while (poll_device(t, 0) == 0 && spin_again(&t->spin, clock_monotonic_ns()))
+	while (poll_device(t, 0) == 0 && spin_again(t->spin, clock_monotonic_ns()))
 		continue;
 }
 
 /* Returns how long it was. */
 static uint64_t note_wait(struct thread *t)
 {
-	const uint64_t took_ns = spin_end(&t->spin, clock_monotonic_ns());
+	const uint64_t took_ns = spin_end(t->spin, clock_monotonic_ns());
 
 	if (took_ns < NEAR_NS) { /* the request was there already */
 		t->streak++;
@@ -575,7 +579,7 @@ int loop_start(const struct loop_config *config, struct loop **ret)
 		int r;
 
 		t->loop = loop;
-		t->spin.never = config->no_spin || loop->leaders_max < 2;
+		t->spins[0].never = t->spins[1].never = config->no_spin || loop->leaders_max < 2;
 		t->slot = &handover->slots[i];
 		t->index = i;
 		t->device = config->devices[i];

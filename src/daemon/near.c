@@ -8,8 +8,10 @@
 static void note_short(struct near *s)
 {
 	s->far = 0;
-	if (s->found < NEAR_FOUND && ++s->found == NEAR_FOUND)
-		s->tries = s->rest = s->rests = 0;
+	if (s->found == NEAR_FOUND || ++s->found < NEAR_FOUND)
+		return;
+	s->tries = s->rest = s->rests = 0;
+	s->apart = false;
 }
 
 static void have_rest(struct near *s)
@@ -26,6 +28,7 @@ static bool note_long(struct near *s)
 	if (++s->far < NEAR_FAR)
 		return false;
 	s->far = 0;
+	s->apart = true;
 	if (s->rest > 0) {
 		s->rest--;
 		return false;
@@ -39,7 +42,7 @@ bool near_waited(struct near *s, uint64_t took_ns)
 {
 	if (took_ns > NEAR_IDLE_NS)
 		return false;
-	if (took_ns > NEAR_FAR_NS)
+	if (took_ns > (s->apart ? NEAR_NS : NEAR_FAR_NS))
 		return note_long(s);
 	if (took_ns < NEAR_NS)
 		note_short(s);

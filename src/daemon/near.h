@@ -30,6 +30,7 @@ struct near {
 	uint8_t tries;           /* threads in a row */
 	uint8_t rest;            /* occasions until the next try */
 	uint8_t rests;           /* how many those were last time */
+	bool apart;              /* leader and reader are on two CPUs, as far as can be told */
 };
 
 /* A wait for a request is over. True: give the turn to another thread. */

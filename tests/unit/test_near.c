@@ -62,6 +62,34 @@ START_TEST(the_turn_goes_round_until_somebody_is_near)
 }
 END_TEST
 
+START_TEST(it_is_apart_from_long_waits_on_until_short_ones_come)
+{
+	struct near s = { 0 };
+
+	wait_for(&s, NEAR_FAR - 1, DEAR);
+	ck_assert(!s.apart);
+	wait_for(&s, 1, DEAR);
+	ck_assert(s.apart);
+	wait_for(&s, NEAR_FOUND - 1, AT_ONCE);
+	ck_assert(s.apart);
+	wait_for(&s, 1, AT_ONCE);
+	ck_assert(!s.apart);
+}
+END_TEST
+
+/* Who asks the device while apart waits for less, and is not nearer for that. */
+START_TEST(while_apart_the_turn_goes_on_though_waiting_is_cheap)
+{
+	struct near s = { 0 };
+
+	wait_for(&s, NEAR_FAR, DEAR);
+	ck_assert_uint_eq(wait_for(&s, NEAR_FAR, AWAKE), 1);
+	ck_assert(s.apart);
+	wait_for(&s, NEAR_FOUND, AT_ONCE);
+	ck_assert_uint_eq(wait_for(&s, NEAR_FAR, AWAKE), 0);
+}
+END_TEST
+
 START_TEST(one_long_wait_among_short_ones_is_an_accident)
 {
 	struct near s = { 0 };
@@ -105,6 +133,8 @@ int main(void)
 	tcase_add_test(c, where_waking_up_is_cheap_the_turn_is_kept);
 	tcase_add_test(c, a_reader_who_thinks_says_nothing);
 	tcase_add_test(c, the_turn_goes_round_until_somebody_is_near);
+	tcase_add_test(c, it_is_apart_from_long_waits_on_until_short_ones_come);
+	tcase_add_test(c, while_apart_the_turn_goes_on_though_waiting_is_cheap);
 	tcase_add_test(c, one_long_wait_among_short_ones_is_an_accident);
 	tcase_add_test(c, where_it_never_helps_it_is_seldom_tried);
 	tcase_add_test(c, after_a_rest_that_ends_well_it_is_tried_at_once_again);
