@@ -6,8 +6,14 @@
  */
 #pragma once
 
+#include "clock.h"
+
 /* Tells the calling thread's listener, if it has one. Cheap; may be called any number of times. */
 void slow_ahead(void);
+
+/* What took longer than this last time is announced, what did not is not: not much more than it
+ * takes to wake another thread up. */
+#define SLOW_NS (100 * NS_PER_US)
 
 /* Sets the calling thread's listener; NULL takes it away. */
 void slow_listen(void (*listener)(void *), void *data);

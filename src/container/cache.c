@@ -50,7 +50,7 @@ static int look_again(struct container_cache *c, struct life *life, uint64_t now
 		return 0;
 	/* It takes less than to call another thread, unless cgroups are being made or removed: the
 	 * kernel reads /proc/<pid>/cgroup under the lock of all hierarchies. */
-	if (atomic_load(&c->look_ns) > LONG_LOOK_NS)
+	if (atomic_load(&c->look_ns) > SLOW_NS)
 		slow_ahead();
 	err = life_look(c, life);
 	atomic_store(&c->look_ns, sat_sub(clock_monotonic_ns(), now));

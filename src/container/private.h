@@ -28,16 +28,15 @@
 #include "parse.h"
 #include "text.h"
 
-#define CHECK_NS NS_PER_S              /* between two looks at init's cgroups (2.7) */
-#define CHECK_EARLY_NS (CHECK_NS / 2)  /* the same where nobody waits for it */
-#define LONG_LOOK_NS (100 * NS_PER_US) /* of a look that had to wait */
-#define SETTLE_NS (10 * NS_PER_S)      /* a runtime mounts the cgroup fs after init exists */
-#define EXPIRE_NS (60 * NS_PER_S)      /* unused records whose end may not have been told */
-#define KEYS_PER_OWNER 64u             /* 2.7 */
-#define DEPTH_MAX 33u                  /* the kernel nests 32 pid namespaces below the first */
-#define MOUNTINFO_MAX (1u << 20)       /* bytes (2.3) */
-#define MOUNTINFO_NS (20 * NS_PER_MS)  /* of reading, a second and owner (2.3) */
-#define CGROUP_TEXT_MAX (256u << 10)   /* 16 hierarchies of PATH_MAX, and more */
+#define CHECK_NS NS_PER_S             /* between two looks at init's cgroups (2.7) */
+#define CHECK_EARLY_NS (CHECK_NS / 2) /* the same where nobody waits for it */
+#define SETTLE_NS (10 * NS_PER_S)     /* a runtime mounts the cgroup fs after init exists */
+#define EXPIRE_NS (60 * NS_PER_S)     /* unused records whose end may not have been told */
+#define KEYS_PER_OWNER 64u            /* 2.7 */
+#define DEPTH_MAX 33u                 /* the kernel nests 32 pid namespaces below the first */
+#define MOUNTINFO_MAX (1u << 20)      /* bytes (2.3) */
+#define MOUNTINFO_NS (20 * NS_PER_MS) /* of reading, a second and owner (2.3) */
+#define CGROUP_TEXT_MAX (256u << 10)  /* 16 hierarchies of PATH_MAX, and more */
 
 /* The initial pid namespace's inode number, include/linux/proc_ns.h: PROC_PID_INIT_INO. */
 #define INITIAL_PID_NS UINT64_C(0xEFFFFFFC)

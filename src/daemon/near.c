@@ -42,6 +42,7 @@ bool near_waited(struct near *s, uint64_t took_ns)
 {
 	if (took_ns > NEAR_IDLE_NS)
 		return false;
+	/* While apart asking may have spared the wake-up, which brings nobody nearer. */
 	if (took_ns > (s->apart ? NEAR_NS : NEAR_FAR_NS))
 		return note_long(s);
 	if (took_ns < NEAR_NS)

@@ -51,8 +51,8 @@ struct worker {
 };
 
 /* Of the descriptors that we may have, a quarter each for records (two in each), cgroup files and
- * triggers, whose share goes to the files where there are none; of the rest callers have a half,
- * and everything else the other. */
+ * triggers, whose share goes to the files where there are none; of the rest callers have at
+ * most a half, and everything else has what is left. */
 static unsigned descriptor_share(void)
 {
 	struct rlimit limit;

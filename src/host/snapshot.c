@@ -13,10 +13,6 @@
 #include "formats.h"
 #include "slow.h"
 
-/* Of a load for which the other readers may wait: not much more than to wake a thread up for them.
- */
-#define QUICK_NS (100 * NS_PER_US)
-
 void host_put(const void *snapshot)
 {
 	struct host_snapshot *s = (struct host_snapshot *)snapshot;
@@ -126,7 +122,7 @@ int host_cache_get(struct host_cache *c, uint64_t now_ns, const struct host_snap
 			slow_ahead();
 		began_ns = clock_monotonic_ns();
 		r = load(c, now_ns, &s);
-		c->quick = clock_monotonic_ns() - began_ns < QUICK_NS;
+		c->quick = clock_monotonic_ns() - began_ns <= SLOW_NS;
 		publish(c, s);
 	}
 	if (r == 0)
