@@ -58,8 +58,8 @@ struct loop {
 	const _Atomic uint32_t *draining;
 	_Atomic bool queue; /* who waits takes turns; set and cleared by the leaders */
 	_Atomic unsigned leaders;
-	unsigned leaders_max; /* more would cost the readers their CPUs */
-	_Atomic struct near near;
+	unsigned leaders_max;  /* more would cost the readers their CPUs */
+	_Atomic uint64_t near; /* union near */
 	struct thread *threads;
 };
 
@@ -293,7 +293,8 @@ static bool stand_still(const struct thread *t)
 /* Asks for a while, if that is quicker than to sleep. */
 static void spin(struct thread *t)
 {
-	const struct near near = atomic_load_explicit(&t->loop->near, memory_order_relaxed);
+	const union near near = { .word = atomic_load_explicit(
+					  &t->loop->near, memory_order_relaxed) };
 
 	t->spin = &t->spins[near.apart];
 	if (!spin_begin(t->spin, clock_monotonic_ns()))
@@ -321,10 +322,10 @@ static uint64_t note_wait(struct thread *t)
  * is one trial more or less. */
 static bool is_far(struct loop *loop, uint64_t took_ns)
 {
-	struct near near = atomic_load_explicit(&loop->near, memory_order_relaxed);
+	union near near = { .word = atomic_load_explicit(&loop->near, memory_order_relaxed) };
 	const bool far = near_waited(&near, took_ns);
 
-	atomic_store_explicit(&loop->near, near, memory_order_relaxed);
+	atomic_store_explicit(&loop->near, near.word, memory_order_relaxed);
 	return far;
 }
 
