@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Many containers that live at the same time, each of which reads when it is told to: what a first
- * read costs, and what a read costs when the containers take turns. Prints plain numbers.
+ * Many containers that live at the same time, or many processes of one container, each of which
+ * reads when it is told to: what a first read costs, and what a read costs when they take turns.
+ * Prints plain numbers.
  *
- * usage: crowd COUNT ROUNDS SETTLE FILE DIR...
- * COUNT containers with a cgroup below each DIR and a cgroup namespace of their own. All read once;
- * SETTLE seconds later they take turns, ROUNDS times, and as many reads of the first one alone come
- * after each round. Prints "first-median first-p99 turn-median turn-p99 one-median one-p99" in ns,
- * then waits for the end of standard input (so that somebody may look at the daemon), and takes all
- * away.
+ * usage: crowd COUNT PROCESSES ROUNDS SETTLE FILE DIR...
+ * COUNT containers with a cgroup below each DIR, a cgroup namespace of their own, and PROCESSES
+ * that read. All read once; SETTLE seconds later they take turns, ROUNDS times, and as many reads
+ * of the first one alone come after each round. Prints "first-median first-p99 turn-median turn-p99
+ * one-median one-p99" in ns, then waits for the end of standard input (so that somebody may look at
+ * the daemon), and takes all away.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -23,88 +24,100 @@
 #include "../mount/smallct.h"
 #include "timing.h"
 
-struct member {
-	pid_t pid;
-	int ask, answer;
+struct reader {
+	int ask[2], answer[2];
 };
 
 static struct smallct_config config = { .name = "crowd" };
 
-static _Noreturn void be_member(long id, const char *file, int ask, int answer)
+static _Noreturn void be_reader(const struct reader *r, const char *file)
 {
-	char path[4096], byte;
+	char byte;
 
-	if (!smallct_join(&config, id, path, sizeof(path)) || unshare(CLONE_NEWCGROUP) < 0)
-		_exit(EXIT_FAILURE);
-	while (read(ask, &byte, 1) == 1) {
+	close(r->ask[1]);
+	while (read(r->ask[0], &byte, 1) == 1) {
 		uint64_t ns = timing_cycle(file);
 
-		if (write(answer, &ns, sizeof(ns)) != sizeof(ns))
+		if (write(r->answer[1], &ns, sizeof(ns)) != sizeof(ns))
 			break;
 	}
 	_exit(EXIT_SUCCESS);
 }
 
-static bool start_member(struct member *m, long id, const char *file)
+/* Its init reads, too. */
+static _Noreturn void be_container(long id, const struct reader *readers, long n, const char *file)
 {
 	char path[4096];
-	int ask[2], answer[2];
 
-	if (!smallct_make(&config, id, 0, path, sizeof(path)) || pipe2(ask, O_CLOEXEC) < 0 ||
-		pipe2(answer, O_CLOEXEC) < 0)
-		return false;
-	m->pid = smallct_fork();
-	if (m->pid == 0) {
-		close(ask[1]);
-		be_member(id, file, ask[0], answer[1]);
+	if (!smallct_join(&config, id, path, sizeof(path)) || unshare(CLONE_NEWCGROUP) < 0)
+		_exit(EXIT_FAILURE);
+	for (long i = 1; i < n; i++)
+		if (fork() == 0)
+			be_reader(&readers[i], file);
+	be_reader(&readers[0], file);
+}
+
+/* Returns its init. */
+static pid_t start_container(long id, struct reader *readers, long n, const char *file)
+{
+	char path[4096];
+	pid_t pid;
+
+	if (!smallct_make(&config, id, 0, path, sizeof(path)))
+		return -1;
+	for (long i = 0; i < n; i++)
+		if (pipe2(readers[i].ask, O_CLOEXEC) < 0 || pipe2(readers[i].answer, O_CLOEXEC) < 0)
+			return -1;
+	pid = smallct_fork();
+	if (pid == 0)
+		be_container(id, readers, n, file);
+	for (long i = 0; i < n; i++) {
+		close(readers[i].ask[0]);
+		close(readers[i].answer[1]);
 	}
-	close(ask[0]);
-	close(answer[1]);
-	m->ask = ask[1];
-	m->answer = answer[0];
-	return m->pid > 0;
+	return pid;
 }
 
 /* 0: it is dead. */
-static uint64_t ask_member(const struct member *m)
+static uint64_t ask_reader(const struct reader *r)
 {
 	uint64_t ns;
 
-	if (write(m->ask, "", 1) != 1 || read(m->answer, &ns, sizeof(ns)) != sizeof(ns))
+	if (write(r->ask[1], "", 1) != 1 || read(r->answer[0], &ns, sizeof(ns)) != sizeof(ns))
 		return 0;
 	return ns;
 }
 
-static bool ask_all(const struct member *members, long n, uint64_t *ns)
+static bool ask_all(const struct reader *readers, long n, uint64_t *ns)
 {
 	for (long i = 0; i < n; i++) {
-		ns[i] = ask_member(&members[i]);
+		ns[i] = ask_reader(&readers[i]);
 		if (ns[i] == 0)
 			return false;
 	}
 	return true;
 }
 
-static bool ask_one(const struct member *members, long n, uint64_t *ns)
+static bool ask_one(const struct reader *readers, long n, uint64_t *ns)
 {
 	for (long i = 0; i < n; i++) {
-		ns[i] = ask_member(&members[0]);
+		ns[i] = ask_reader(&readers[0]);
 		if (ns[i] == 0)
 			return false;
 	}
 	return true;
 }
 
-static bool measure(const struct member *members, long n, long rounds, unsigned settle,
+static bool measure(const struct reader *readers, long n, long rounds, unsigned settle,
 	uint64_t *ns, uint64_t *ones)
 {
-	if (!ask_all(members, n, ns))
+	if (!ask_all(readers, n, ns))
 		return false;
 	timing_print(ns, (size_t)n);
 	putchar(' ');
 	sleep(settle);
 	for (long r = 0; r < rounds; r++)
-		if (!ask_all(members, n, ns + r * n) || !ask_one(members, n, ones + r * n))
+		if (!ask_all(readers, n, ns + r * n) || !ask_one(readers, n, ones + r * n))
 			return false;
 	timing_print(ns, (size_t)(rounds * n));
 	putchar(' ');
@@ -115,33 +128,36 @@ static bool measure(const struct member *members, long n, long rounds, unsigned 
 
 int main(int argc, char **argv)
 {
-	const long count = argc > 5 ? atol(argv[1]) : 0, rounds = argc > 5 ? atol(argv[2]) : 0;
-	struct member *members = calloc((size_t)count + 1, sizeof(*members));
-	uint64_t *ns = calloc((size_t)(count * (rounds + 1)) + 1, sizeof(*ns));
-	uint64_t *ones = calloc((size_t)(count * rounds) + 1, sizeof(*ones));
-	bool good = count > 0 && rounds > 0 && members && ns && ones;
+	const bool told = argc > 6;
+	const long count = told ? atol(argv[1]) : 0, each = told ? atol(argv[2]) : 0;
+	const long n = count * each, rounds = told ? atol(argv[3]) : 0;
+	struct reader *readers = calloc((size_t)n + 1, sizeof(*readers));
+	pid_t *inits = calloc((size_t)count + 1, sizeof(*inits));
+	uint64_t *ns = calloc((size_t)(n * (rounds + 1)) + 1, sizeof(*ns));
+	uint64_t *ones = calloc((size_t)(n * rounds) + 1, sizeof(*ones));
+	bool good = n > 0 && rounds > 0 && readers && inits && ns && ones;
 	long made = 0;
 	char byte;
 
 	if (!good) {
-		fprintf(stderr, "usage: crowd COUNT ROUNDS SETTLE FILE DIR...\n");
+		fprintf(stderr, "usage: crowd COUNT PROCESSES ROUNDS SETTLE FILE DIR...\n");
 		return 2;
 	}
 	signal(SIGPIPE, SIG_IGN);
-	config.dirs = argv + 5;
+	config.dirs = argv + 6;
 	while (good && made < count) {
-		good = start_member(&members[made], made, argv[4]);
-		made++;
+		inits[made] = start_container(made, &readers[made * each], each, argv[5]);
+		good = inits[made++] > 0;
 	}
-	good = good && measure(members, count, rounds, (unsigned)atol(argv[3]), ns, ones);
+	good = good && measure(readers, n, rounds, (unsigned)atol(argv[4]), ns, ones);
 	if (!good)
 		fprintf(stderr, "crowd: %ld of %ld containers: %s\n", made, count, strerror(errno));
 	while (good && read(STDIN_FILENO, &byte, 1) > 0)
 		continue;
 	for (long i = 0; i < made; i++) {
-		if (members[i].pid > 0) {
-			kill(members[i].pid, SIGKILL);
-			waitpid(members[i].pid, NULL, 0);
+		if (inits[i] > 0) {
+			kill(inits[i], SIGKILL);
+			waitpid(inits[i], NULL, 0);
 		}
 		smallct_remove(&config, i);
 	}
