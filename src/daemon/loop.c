@@ -36,11 +36,16 @@
 #define OPCODE_STATX 52u
 
 /* The signs of a queue: each fifth request that was there already has another behind it, twice in a
- * row. A single reader's RELEASE has its next OPEN behind it, at every fourth. And of its end: so
- * many waits in a row. */
+ * row. A single reader's RELEASE has its next OPEN behind it, at every fourth. Where no look finds
+ * any, three times as many requests pass until the next, but no more than a millisecond takes. And
+ * of its end: so many waits in a row. */
 #define QUEUE_LOOK 5u
+#define QUEUE_LOOK_MAX 45u
 #define QUEUE_SIGNS 2u
 #define QUEUE_OVER 4u
+
+/* Most replies are no longer: they are sent in one piece. */
+#define REPLY_MAX SLAB_PAGE
 
 enum role {
 	ROLE_FOLLOWER,
@@ -72,10 +77,13 @@ struct thread {
 	struct spin spins[2]; /* of near.apart: what is quicker is another thing then */
 	struct spin *spin;
 	unsigned streak; /* requests in a row that were there already */
+	unsigned look;   /* how long it is to be for the next look for a queue */
+	unsigned gap;    /* what that adds each time */
 	unsigned waits;  /* in a row: requests that were not */
 	unsigned signs;  /* of a queue, in a row */
 	bool far;        /* from its reader: another thread may be nearer */
 	_Atomic enum role role;
+	_Alignas(REPLY_MAX) char reply[REPLY_MAX]; /* one page */
 };
 
 static _Thread_local struct thread *me;
@@ -126,13 +134,29 @@ static void soften_error(const struct thread *t, struct fuse_out_header *out)
 		out->error = -EOPNOTSUPP;
 }
 
-static ssize_t total_length(const struct iovec *iov, int count)
+static size_t total_length(const struct iovec *iov, int count)
 {
 	size_t n = 0;
 
 	for (int i = 0; i < count; i++)
 		n += iov[i].iov_len;
-	return (ssize_t)n;
+	return n;
+}
+
+/* The kernel pins the page of each piece, which takes longer than to copy what fits on one. */
+static ssize_t send_reply(struct thread *t, const struct iovec *iov, int count)
+{
+	const int fd = device_of_request(t);
+	const size_t length = total_length(iov, count);
+	size_t n = 0;
+
+	if (length > REPLY_MAX)
+		return writev(fd, iov, count);
+	for (int i = 0; i < count; i++) {
+		memcpy(t->reply + n, iov[i].iov_base, iov[i].iov_len);
+		n += iov[i].iov_len;
+	}
+	return write(fd, t->reply, n);
 }
 
 static ssize_t write_reply(int fd, struct iovec *iov, int count, void *userdata)
@@ -142,11 +166,12 @@ static ssize_t write_reply(int fd, struct iovec *iov, int count, void *userdata)
 
 	(void)userdata;
 	if (!me) /* a notification, or the answer to INIT, which the kernel has since long */
-		return out->unique == 0 ? writev(fd, iov, count) : total_length(iov, count);
+		return out->unique == 0 ? writev(fd, iov, count)
+					: (ssize_t)total_length(iov, count);
 	if (out->unique != header_of(me->slot)->unique)
-		return writev(device_of_request(me), iov, count);
+		return send_reply(me, iov, count);
 	soften_error(me, out);
-	n = writev(device_of_request(me), iov, count);
+	n = send_reply(me, iov, count);
 	if (n < 0) {
 		int error = errno;
 
@@ -232,6 +257,12 @@ static void retire(struct thread *t)
 		atomic_fetch_add(&t->loop->leaders, 1); /* it was given to somebody just now */
 }
 
+static void begin_streak(struct thread *t)
+{
+	t->streak = t->signs = 0;
+	t->look = t->gap = QUEUE_LOOK;
+}
+
 static void take_turn(struct thread *t)
 {
 	retire(t);
@@ -239,7 +270,8 @@ static void take_turn(struct thread *t)
 		return;
 	while (sem_wait(&t->loop->turn) < 0)
 		continue;
-	t->streak = t->waits = t->signs = 0;
+	begin_streak(t);
+	t->waits = 0;
 	atomic_store(&t->role, ROLE_WAITING);
 }
 
@@ -312,7 +344,7 @@ static uint64_t note_wait(struct thread *t)
 		t->streak++;
 		t->waits = 0;
 	} else {
-		t->streak = t->signs = 0;
+		begin_streak(t);
 		t->waits++;
 	}
 	return took_ns;
@@ -420,11 +452,14 @@ static bool sees_queue(struct thread *t)
 	const bool queue = atomic_load_explicit(&t->loop->queue, memory_order_relaxed);
 	bool sign;
 
-	if (t->streak == 0 || t->streak % QUEUE_LOOK != 0 ||
+	if (t->streak < t->look ||
 		(queue && atomic_load(&t->loop->leaders) >= t->loop->leaders_max))
 		return false;
 	sign = queue ? backlog_count(t->loop->backlog) > 0 : poll_device(t, 0) > 0;
 	t->signs = sign ? t->signs + 1 : 0;
+	if (!sign && !queue && t->gap < QUEUE_LOOK_MAX)
+		t->gap *= 3;
+	t->look = t->streak + (sign || queue ? QUEUE_LOOK : t->gap);
 	return t->signs >= QUEUE_SIGNS;
 }
 
@@ -549,11 +584,12 @@ static struct loop *loop_new(const struct loop_config *config)
 
 	if (!loop)
 		return NULL;
-	loop->threads = calloc(config->n, sizeof(*loop->threads));
+	loop->threads = aligned_alloc(REPLY_MAX, config->n * sizeof(*loop->threads));
 	if (!loop->threads) {
 		free(loop);
 		return NULL;
 	}
+	memset(loop->threads, 0, config->n * sizeof(*loop->threads));
 	loop->session = config->session;
 	loop->fs = config->fs;
 	loop->devices = config->devices;
