@@ -322,17 +322,26 @@ static bool stand_still(const struct thread *t)
 	return true;
 }
 
-/* Asks for a while, if that is quicker than to sleep. */
-static void spin(struct thread *t)
+/* A wait for a request begins: true to ask for a while, if that is quicker than to sleep. */
+static bool begin_wait(struct thread *t)
 {
 	const union near near = { .word = atomic_load_explicit(
 					  &t->loop->near, memory_order_relaxed) };
 
 	t->spin = &t->spins[near.apart];
-	if (!spin_begin(t->spin, clock_monotonic_ns()))
-		return;
-	while (poll_device(t, 0) == 0 && spin_again(t->spin, clock_monotonic_ns()))
-		continue;
+	return spin_begin(t->spin, clock_monotonic_ns());
+}
+
+/* Where the device does not block. False also when somebody interrupts the sleep. */
+static bool ask_and_sleep(struct thread *t, bool asks, bool (*ask)(struct thread *))
+{
+	while (asks) {
+		if (ask(t))
+			return true;
+		asks = spin_again(t->spin, clock_monotonic_ns());
+	}
+	poll_device(t, -1);
+	return ask(t);
 }
 
 /* Returns how long it was. */
@@ -410,6 +419,8 @@ static bool take_from_queue(struct thread *t)
 /* As long as there is a queue. False when none is left, and the slot is empty. */
 static bool receive_in_turn(struct thread *t)
 {
+	bool got;
+
 	if (take_from_queue(t)) {
 		t->streak++;
 		t->waits = 0;
@@ -417,10 +428,25 @@ static bool receive_in_turn(struct thread *t)
 	}
 	if (is_draining(t->loop))
 		return false;
-	spin(t);
-	poll_device(t, -1);
+	got = ask_and_sleep(t, begin_wait(t), take_from_queue);
 	note_wait(t);
-	return take_from_queue(t);
+	return got;
+}
+
+/* As long as there is none. To sleep in read(2) is one call less than in poll(2), and so is to ask
+ * by read(2). */
+static bool receive_alone(struct thread *t)
+{
+	bool asks, got;
+
+	if (backlog_take(t->loop->backlog, t->slot))
+		return true;
+	asks = begin_wait(t);
+	set_nonblocking(t, asks);
+	got = t->nonblocking ? ask_and_sleep(t, asks, fetch) : fetch(t);
+	if (got)
+		t->far = is_far(t->loop, note_wait(t));
+	return got;
 }
 
 /* Waits for a request to be in the slot. */
@@ -431,18 +457,8 @@ static void receive(struct thread *t)
 		const bool queue = atomic_load_explicit(&t->loop->queue, memory_order_relaxed);
 
 		/* Where that fails it must not try: it might wait, and what is in line too. */
-		if (set_nonblocking(t, queue) && queue) {
-			if (receive_in_turn(t))
-				return;
-			continue;
-		}
-		if (backlog_take(t->loop->backlog, t->slot))
+		if (queue && set_nonblocking(t, true) ? receive_in_turn(t) : receive_alone(t))
 			return;
-		spin(t);
-		if (fetch(t)) {
-			t->far = is_far(t->loop, note_wait(t));
-			return;
-		}
 	}
 }
 
