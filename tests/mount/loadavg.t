@@ -167,20 +167,24 @@ new_container pid
 words=$(in_container pid sh -c 'echo $$; exec cat /proc/loadavg')
 is "$(sed -n 2p <<<"$words" | field 6)" "$(head -n 1 <<<"$words")" "the last field is the newest pid, in the container's numbering"
 between "$(head -n 1 <<<"$words")" 2 20 "which is not the machine's"
-in_container pid sh -c 'echo $$ >"$1"; exec sleep 600' - "$WORK/newest" &
-background+=($!)
-newest_is() { [ "$(loadavg "$1" | field 6)" = "$2" ]; }
-# Who asks is newer still, and must be gone when the container is looked at: asks seldom.
-newest_shows() { # CONTAINER PID
-	for _ in 1 2; do
+# Who asks is newer still, and must be gone when the container is looked at: asks seldom, and of another new one
+# each time, for a look may have come just then.
+newest_shows() { # CONTAINER
+	local shows=1
+
+	for _ in 1 2 3; do
+		rm -f "$WORK/newest"
+		in_container "$1" sh -c 'echo $$ >"$1"; exec sleep 600' - "$WORK/newest" &
+		background+=($!)
+		wait_until 10 test -s "$WORK/newest"
 		sleep $((6 + SLOW))
-		! newest_is "$@" || return 0
+		[ "$(loadavg "$1" | field 6)" != "$(cat "$WORK/newest")" ] || shows=0
+		end_background
+		[ $shows != 0 ] || break
 	done
-	return 1
+	return $shows
 }
-wait_until 10 test -s "$WORK/newest"
-ok "a newer one shows within 15 s" newest_shows pid "$(cat "$WORK/newest")"
-end_background
+ok "a newer one shows within seconds" newest_shows pid
 make_cgroup initless
 words=$(
 	join_cgroup initless
