@@ -36,9 +36,9 @@
 #define OPCODE_STATX 52u
 
 /* The signs of a queue: each fifth request that was there already has another behind it, twice in a
- * row. A single reader's RELEASE has its next OPEN behind it, at every fourth. Where no look finds
- * any, three times as many requests pass until the next, but no more than a millisecond takes. And
- * of its end: so many waits in a row. */
+ * row. A single reader's RELEASE has its next OPEN behind it, at every fourth, so the distance of
+ * two looks must not be a multiple of that. Where a look finds nothing it grows to three times as
+ * many requests, up to a limit. And of its end: so many waits in a row. */
 #define QUEUE_LOOK 5u
 #define QUEUE_LOOK_MAX 45u
 #define QUEUE_SIGNS 2u

@@ -51,9 +51,15 @@ static _Noreturn void be_container(long id, const struct reader *readers, long n
 
 	if (!smallct_join(&config, id, path, sizeof(path)) || unshare(CLONE_NEWCGROUP) < 0)
 		_exit(EXIT_FAILURE);
-	for (long i = 1; i < n; i++)
-		if (fork() == 0)
+	for (long i = 1; i < n; i++) {
+		const pid_t pid = fork();
+
+		if (pid < 0)
+			_exit(EXIT_FAILURE); /* and all of them with their init: nobody waits for
+						one */
+		if (pid == 0)
 			be_reader(&readers[i], file);
+	}
 	be_reader(&readers[0], file);
 }
 

@@ -176,9 +176,8 @@ newest_shows() { # CONTAINER
 		rm -f "$WORK/newest"
 		in_container "$1" sh -c 'echo $$ >"$1"; exec sleep 600' - "$WORK/newest" &
 		background+=($!)
-		wait_until 10 test -s "$WORK/newest"
-		sleep $((6 + SLOW))
-		[ "$(loadavg "$1" | field 6)" != "$(cat "$WORK/newest")" ] || shows=0
+		wait_until 10 test -s "$WORK/newest" && sleep $((6 + SLOW))
+		[ ! -s "$WORK/newest" ] || [ "$(loadavg "$1" | field 6)" != "$(cat "$WORK/newest")" ] || shows=0
 		end_background
 		[ $shows != 0 ] || break
 	done
