@@ -64,7 +64,7 @@ struct loop {
 	_Atomic bool queue; /* who waits takes turns; set and cleared by the leaders */
 	_Atomic unsigned leaders;
 	unsigned leaders_max;  /* more would cost the readers their CPUs */
-	_Atomic uint64_t near; /* union near */
+	_Atomic uint64_t near; /* union near_word */
 	struct thread *threads;
 };
 
@@ -322,13 +322,15 @@ static bool stand_still(const struct thread *t)
 	return true;
 }
 
+static union near_word load_near(const struct loop *loop)
+{
+	return (union near_word){ .word = atomic_load_explicit(&loop->near, memory_order_relaxed) };
+}
+
 /* A wait for a request begins: true to ask for a while, if that is quicker than to sleep. */
 static bool begin_wait(struct thread *t)
 {
-	const union near near = { .word = atomic_load_explicit(
-					  &t->loop->near, memory_order_relaxed) };
-
-	t->spin = &t->spins[near.apart];
+	t->spin = &t->spins[load_near(t->loop).near.apart];
 	return spin_begin(t->spin, clock_monotonic_ns());
 }
 
@@ -363,10 +365,10 @@ static uint64_t note_wait(struct thread *t)
  * is one trial more or less. */
 static bool is_far(struct loop *loop, uint64_t took_ns)
 {
-	union near near = { .word = atomic_load_explicit(&loop->near, memory_order_relaxed) };
-	const bool far = near_waited(&near, took_ns);
+	union near_word notes = load_near(loop);
+	const bool far = near_waited(&notes.near, took_ns);
 
-	atomic_store_explicit(&loop->near, near.word, memory_order_relaxed);
+	atomic_store_explicit(&loop->near, notes.word, memory_order_relaxed);
 	return far;
 }
 

@@ -5,7 +5,7 @@
  */
 #include "near.h"
 
-static void note_short(union near *s)
+static void note_short(struct near *s)
 {
 	s->far = 0;
 	if (s->found == NEAR_FOUND || ++s->found < NEAR_FOUND)
@@ -14,7 +14,7 @@ static void note_short(union near *s)
 	s->apart = false;
 }
 
-static void have_rest(union near *s)
+static void have_rest(struct near *s)
 {
 	const unsigned rests = s->rests ? s->rests * 2u : NEAR_REST;
 
@@ -22,7 +22,7 @@ static void have_rest(union near *s)
 	s->tries = 0;
 }
 
-static bool note_long(union near *s)
+static bool note_long(struct near *s)
 {
 	s->found = 0;
 	if (++s->far < NEAR_FAR)
@@ -38,7 +38,7 @@ static bool note_long(union near *s)
 	return true;
 }
 
-bool near_waited(union near *s, uint64_t took_ns)
+bool near_waited(struct near *s, uint64_t took_ns)
 {
 	if (took_ns > NEAR_IDLE_NS)
 		return false;

@@ -23,19 +23,21 @@
 #define NEAR_REST 16u                  /* occasions that a rest takes, twice as many each time */
 #define NEAR_REST_MAX 64u
 
-/* Of the whole loop, and one word, so that it is loaded and stored in one piece: whoever has the
- * turn goes on with it. Begins as 0. */
-union near {
+/* Of the whole loop. Begins as 0. */
+struct near {
+	uint8_t far;   /* long waits in a row */
+	uint8_t found; /* short ones */
+	uint8_t tries; /* threads in a row */
+	uint8_t rest;  /* occasions until the next try */
+	uint8_t rests; /* how many those were last time */
+	bool apart;    /* leader and reader are on two CPUs, as far as can be told */
+};
+
+/* One word, so that it is loaded and stored in one piece: whoever has the turn goes on with it. */
+union near_word {
 	uint64_t word;
-	struct {
-		uint8_t far;   /* long waits in a row */
-		uint8_t found; /* short ones */
-		uint8_t tries; /* threads in a row */
-		uint8_t rest;  /* occasions until the next try */
-		uint8_t rests; /* how many those were last time */
-		bool apart;    /* leader and reader are on two CPUs, as far as can be told */
-	};
+	struct near near;
 };
 
 /* A wait for a request is over. True: give the turn to another thread. */
-bool near_waited(union near *s, uint64_t took_ns);
+bool near_waited(struct near *s, uint64_t took_ns);

@@ -11,7 +11,7 @@
 #define THINKING (20 * NS_PER_MS)
 
 /* How often the turn is given away in so many waits. */
-static unsigned wait_for(union near *s, unsigned times, uint64_t took_ns)
+static unsigned wait_for(struct near *s, unsigned times, uint64_t took_ns)
 {
 	unsigned given = 0;
 
@@ -22,7 +22,7 @@ static unsigned wait_for(union near *s, unsigned times, uint64_t took_ns)
 
 START_TEST(a_thread_beside_its_reader_keeps_the_turn)
 {
-	union near s = { 0 };
+	struct near s = { 0 };
 
 	ck_assert_uint_eq(wait_for(&s, 100000, AT_ONCE), 0);
 }
@@ -30,7 +30,7 @@ END_TEST
 
 START_TEST(where_waking_up_is_cheap_the_turn_is_kept)
 {
-	union near s = { 0 };
+	struct near s = { 0 };
 
 	ck_assert_uint_eq(wait_for(&s, 100000, AWAKE), 0);
 }
@@ -38,7 +38,7 @@ END_TEST
 
 START_TEST(a_reader_who_thinks_says_nothing)
 {
-	union near s = { 0 };
+	struct near s = { 0 };
 
 	ck_assert_uint_eq(wait_for(&s, 1000, THINKING), 0);
 	/* In the midst of others, neither. */
@@ -50,7 +50,7 @@ END_TEST
 
 START_TEST(the_turn_goes_round_until_somebody_is_near)
 {
-	union near s = { 0 };
+	struct near s = { 0 };
 
 	for (unsigned thread = 1; thread < NEAR_TRIES; thread++) {
 		ck_assert_uint_eq(wait_for(&s, NEAR_FAR - 1, DEAR), 0);
@@ -64,7 +64,7 @@ END_TEST
 
 START_TEST(it_is_apart_from_long_waits_on_until_short_ones_come)
 {
-	union near s = { 0 };
+	struct near s = { 0 };
 
 	wait_for(&s, NEAR_FAR - 1, DEAR);
 	ck_assert(!s.apart);
@@ -80,7 +80,7 @@ END_TEST
 /* Who asks the device while apart waits for less, and is not nearer for that. */
 START_TEST(while_apart_the_turn_goes_on_though_waiting_is_cheap)
 {
-	union near s = { 0 };
+	struct near s = { 0 };
 
 	wait_for(&s, NEAR_FAR, DEAR);
 	ck_assert_uint_eq(wait_for(&s, NEAR_FAR, AWAKE), 1);
@@ -92,7 +92,7 @@ END_TEST
 
 START_TEST(one_long_wait_among_short_ones_is_an_accident)
 {
-	union near s = { 0 };
+	struct near s = { 0 };
 
 	for (int i = 0; i < 1000; i++) {
 		ck_assert_uint_eq(wait_for(&s, NEAR_FAR - 1, DEAR), 0);
@@ -104,7 +104,7 @@ END_TEST
 START_TEST(where_it_never_helps_it_is_seldom_tried)
 {
 	const unsigned waits = 100000, occasions = waits / NEAR_FAR;
-	union near s = { 0 };
+	struct near s = { 0 };
 	unsigned given;
 
 	wait_for(&s, 1000, DEAR);
@@ -116,7 +116,7 @@ END_TEST
 
 START_TEST(after_a_rest_that_ends_well_it_is_tried_at_once_again)
 {
-	union near s = { 0 };
+	struct near s = { 0 };
 
 	wait_for(&s, 100000, DEAR);
 	wait_for(&s, NEAR_FOUND, AT_ONCE);
