@@ -19,7 +19,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "backlog.h"
@@ -27,25 +26,13 @@
 #include "log.h"
 #include "near.h"
 #include "parse.h"
+#include "queue.h"
+#include "reply.h"
+#include "request.h"
 #include "slow.h"
 #include "spin.h"
 #include "watch.h"
 #include "worker.h"
-
-/* Newer than <linux/fuse.h> of the oldest supported systems. */
-#define OPCODE_STATX 52u
-
-/* The signs of a queue: each fifth request that was there already has another behind it, twice in a
- * row. A single reader's RELEASE has its next OPEN behind it, at every fourth, so the distance of
- * two looks must not be a multiple of that. Where a look finds nothing it grows to three times as
- * many requests, up to a limit. And of its end: so many waits in a row. */
-#define QUEUE_LOOK 5u
-#define QUEUE_LOOK_MAX 45u
-#define QUEUE_SIGNS 2u
-#define QUEUE_OVER 4u
-
-/* Most replies are no longer: they are sent in one piece. */
-#define REPLY_MAX SLAB_PAGE
 
 enum role {
 	ROLE_FOLLOWER,
@@ -76,124 +63,11 @@ struct thread {
 	bool nonblocking;     /* the device is, now */
 	struct spin spins[2]; /* of near.apart: what is quicker is another thing then */
 	struct spin *spin;
-	unsigned streak; /* requests in a row that were there already */
-	unsigned look;   /* how long it is to be for the next look for a queue */
-	unsigned gap;    /* what that adds each time */
-	unsigned waits;  /* in a row: requests that were not */
-	unsigned signs;  /* of a queue, in a row */
-	bool far;        /* from its reader: another thread may be nearer */
+	struct queue queue;
+	bool far; /* from its reader: another thread may be nearer */
 	_Atomic enum role role;
-	_Alignas(REPLY_MAX) char reply[REPLY_MAX]; /* one page */
+	struct replies replies;
 };
-
-static _Thread_local struct thread *me;
-
-static const struct fuse_in_header *header_of(const struct handover_slot *s)
-{
-	return (const struct fuse_in_header *)s->request;
-}
-
-/* --- replies ---------------------------------------------------------------------------- */
-
-/* The kernel takes a reply only through the clone that the request was read through. */
-static int device_of_request(const struct thread *t)
-{
-	const uint32_t device = atomic_load_explicit(&t->slot->device, memory_order_relaxed);
-
-	return device == 0 || device > t->loop->n ? t->device : t->loop->devices[device - 1];
-}
-
-static void answer_error(const struct thread *t, uint64_t unique, int error)
-{
-	const struct fuse_out_header out = {
-		.len = sizeof(out), .error = -error, .unique = unique
-	};
-
-	/* ENOENT: it was answered before. Nothing else could be done about another failure. */
-	if (write(device_of_request(t), &out, sizeof(out)) < 0 && errno != ENOENT)
-		log_limited("error reply", "an error could not be told to a reader: %s",
-			strerror(errno));
-}
-
-/* ENOENT: the reply was there before, as after a takeover. Whatever else keeps a reply from the
- * kernel must not leave the reader waiting for ever. */
-static void reply_failed(struct thread *t, int error)
-{
-	if (error == ENOENT)
-		return;
-	log_limited("reply", "a reply was refused by the kernel: %s: its reader gets EIO",
-		strerror(error));
-	answer_error(t, header_of(t->slot)->unique, EIO);
-}
-
-/* The kernel takes ENOSYS for "never ask me again", for the connection's life, in which a newer
- * worker may know the answer. Not so STATX: without it GETATTR says all that we have to say. */
-static void soften_error(const struct thread *t, struct fuse_out_header *out)
-{
-	if (out->error == -ENOSYS && header_of(t->slot)->opcode != OPCODE_STATX)
-		out->error = -EOPNOTSUPP;
-}
-
-static size_t total_length(const struct iovec *iov, int count)
-{
-	size_t n = 0;
-
-	for (int i = 0; i < count; i++)
-		n += iov[i].iov_len;
-	return n;
-}
-
-/* The kernel pins the page of each piece, which takes longer than to copy what fits on one. */
-static ssize_t send_reply(struct thread *t, const struct iovec *iov, int count)
-{
-	const int fd = device_of_request(t);
-	const size_t length = total_length(iov, count);
-	size_t n = 0;
-
-	if (length > REPLY_MAX)
-		return writev(fd, iov, count);
-	for (int i = 0; i < count; i++) {
-		memcpy(t->reply + n, iov[i].iov_base, iov[i].iov_len);
-		n += iov[i].iov_len;
-	}
-	return write(fd, t->reply, n);
-}
-
-static ssize_t write_reply(int fd, struct iovec *iov, int count, void *userdata)
-{
-	struct fuse_out_header *out = iov[0].iov_base;
-	ssize_t n;
-
-	(void)userdata;
-	if (!me) /* a notification, or the answer to INIT, which the kernel has since long */
-		return out->unique == 0 ? writev(fd, iov, count)
-					: (ssize_t)total_length(iov, count);
-	if (out->unique != header_of(me->slot)->unique)
-		return send_reply(me, iov, count);
-	soften_error(me, out);
-	n = send_reply(me, iov, count);
-	if (n < 0) {
-		int error = errno;
-
-		reply_failed(me, error);
-		errno = error;
-	}
-	handover_slot_done(me->slot);
-	return n;
-}
-
-/* libfuse wants one, but we read ourselves. */
-static ssize_t read_nothing(int fd, void *buffer, size_t size, void *userdata)
-{
-	(void)fd;
-	(void)buffer;
-	(void)size;
-	(void)userdata;
-	errno = EIO;
-	return -1;
-}
-
-const struct fuse_custom_io loop_io = { .writev = write_reply, .read = read_nothing };
 
 /* --- INIT ------------------------------------------------------------------------------- */
 
@@ -246,7 +120,7 @@ static bool change_leaders(struct loop *loop, int by)
  * leaves what he has put in line: the other leaders may have looked there just before. */
 static void retire(struct thread *t)
 {
-	if (t->waits < QUEUE_OVER || backlog_count(t->loop->backlog) > 0)
+	if (!queue_is_over(&t->queue) || backlog_count(t->loop->backlog) > 0)
 		return;
 	if (!change_leaders(t->loop, -1)) {
 		if (atomic_load_explicit(&t->loop->queue, memory_order_relaxed))
@@ -257,12 +131,6 @@ static void retire(struct thread *t)
 		atomic_fetch_add(&t->loop->leaders, 1); /* it was given to somebody just now */
 }
 
-static void begin_streak(struct thread *t)
-{
-	t->streak = t->signs = 0;
-	t->look = t->gap = QUEUE_LOOK;
-}
-
 static void take_turn(struct thread *t)
 {
 	retire(t);
@@ -270,8 +138,7 @@ static void take_turn(struct thread *t)
 		return;
 	while (sem_wait(&t->loop->turn) < 0)
 		continue;
-	begin_streak(t);
-	t->waits = 0;
+	queue_begin(&t->queue);
 	atomic_store(&t->role, ROLE_WAITING);
 }
 
@@ -351,13 +218,10 @@ static uint64_t note_wait(struct thread *t)
 {
 	const uint64_t took_ns = spin_end(t->spin, clock_monotonic_ns());
 
-	if (took_ns < NEAR_NS) { /* the request was there already */
-		t->streak++;
-		t->waits = 0;
-	} else {
-		begin_streak(t);
-		t->waits++;
-	}
+	if (took_ns < NEAR_NS)
+		queue_found(&t->queue);
+	else
+		queue_waited(&t->queue);
 	return took_ns;
 }
 
@@ -400,7 +264,7 @@ static bool set_nonblocking(struct thread *t, bool on)
 /* Nobody waits for what needs no reply. */
 static bool put_in_line(struct thread *t)
 {
-	const struct fuse_in_header *header = header_of(t->slot);
+	const struct fuse_in_header *header = request_header(t->slot);
 
 	return request_wants_reply(header->opcode) &&
 		backlog_put(t->loop->backlog, t->slot, t->index,
@@ -424,8 +288,7 @@ static bool receive_in_turn(struct thread *t)
 	bool got;
 
 	if (take_from_queue(t)) {
-		t->streak++;
-		t->waits = 0;
+		queue_found(&t->queue);
 		return true;
 	}
 	if (is_draining(t->loop))
@@ -468,22 +331,16 @@ static void receive(struct thread *t)
 static bool sees_queue(struct thread *t)
 {
 	const bool queue = atomic_load_explicit(&t->loop->queue, memory_order_relaxed);
-	bool sign;
 
-	if (t->streak < t->look ||
+	if (!queue_look_due(&t->queue) ||
 		(queue && atomic_load(&t->loop->leaders) >= t->loop->leaders_max))
 		return false;
-	sign = queue ? backlog_count(t->loop->backlog) > 0 : poll_device(t, 0) > 0;
-	t->signs = sign ? t->signs + 1 : 0;
-	if (!sign && !queue && t->gap < QUEUE_LOOK_MAX)
-		t->gap *= 3;
-	t->look = t->streak + (sign || queue ? QUEUE_LOOK : t->gap);
-	return t->signs >= QUEUE_SIGNS;
+	return queue_looked(&t->queue,
+		queue ? backlog_count(t->loop->backlog) > 0 : poll_device(t, 0) > 0, queue);
 }
 
 static void call_another(struct thread *t)
 {
-	t->signs = 0;
 	atomic_store(&t->loop->queue, true);
 	if (change_leaders(t->loop, 1))
 		sem_post(&t->loop->turn);
@@ -495,18 +352,19 @@ static void process(struct thread *t, size_t length)
 
 	/* Nothing of ours waits, so there is nothing to interrupt. libfuse would keep those that
 	 * overtake their request. */
-	if (header_of(t->slot)->opcode == FUSE_INTERRUPT) {
+	if (request_header(t->slot)->opcode == FUSE_INTERRUPT) {
 		handover_slot_clear(t->slot);
 		return;
 	}
 	watch_begin(t->slot);
 	fs_release(t->loop->fs, t->slot->request, length);
 	fuse_session_process_buf(t->loop->session, &buf);
-	if (handover_slot_length(t->slot) != 0 && request_wants_reply(header_of(t->slot)->opcode)) {
+	if (handover_slot_length(t->slot) != 0 &&
+		request_wants_reply(request_header(t->slot)->opcode)) {
 		log_limited("no reply",
 			"a request (opcode %u) was not answered: its reader gets EIO",
-			header_of(t->slot)->opcode);
-		answer_error(t, header_of(t->slot)->unique, EIO);
+			request_header(t->slot)->opcode);
+		reply_error(&t->replies, request_header(t->slot)->unique, EIO);
 	}
 	handover_slot_clear(t->slot);
 }
@@ -524,18 +382,18 @@ void loop_answer_for(struct loop *loop, unsigned i, uint64_t unique, int error)
 	const struct thread *t = &loop->threads[i];
 
 	atomic_store(&t->slot->answered, unique);
-	answer_error(t, unique, error);
+	reply_error(&t->replies, unique, error);
 }
 
 /* Not tried a third time. Nothing is done with it, not even for the log, before it is out of the
  * slot. */
 static void give_up(struct thread *t, uint32_t length)
 {
-	const struct fuse_in_header *header = header_of(t->slot);
+	const struct fuse_in_header *header = request_header(t->slot);
 	char words[REQUEST_WORDS];
 
 	if (request_wants_reply(header->opcode))
-		answer_error(t, header->unique, EIO);
+		reply_error(&t->replies, header->unique, EIO);
 	handover_slot_clear(t->slot);
 	request_describe(t->loop->fs, t->slot->request, length, words);
 	log_error("a request (%s) has ended %u workers: it gets EIO; please report it", words,
@@ -546,7 +404,7 @@ static void give_up(struct thread *t, uint32_t length)
 static void replay(struct thread *t)
 {
 	const uint32_t length = handover_slot_length(t->slot);
-	const struct fuse_in_header *header = header_of(t->slot);
+	const struct fuse_in_header *header = request_header(t->slot);
 
 	if (length < sizeof(*header) || length > HANDOVER_REQUEST ||
 		atomic_load(&t->slot->answered) == header->unique)
@@ -574,7 +432,7 @@ static void *run(void *data)
 	struct thread *t = data;
 	char name[16];
 
-	me = t;
+	replies_of_this_thread(&t->replies);
 	snprintf(name, sizeof(name), "lxcfs-%u", t->index);
 	pthread_setname_np(pthread_self(), name);
 	handover_set_my_slot(t->slot);
@@ -590,7 +448,7 @@ static void *run(void *data)
 			call_another(t);
 		else if (t->far)
 			pass_turn(t);
-		process(t, header_of(t->slot)->len);
+		process(t, request_header(t->slot)->len);
 	}
 	return NULL;
 }
@@ -602,7 +460,7 @@ static struct loop *loop_new(const struct loop_config *config)
 
 	if (!loop)
 		return NULL;
-	loop->threads = aligned_alloc(REPLY_MAX, config->n * sizeof(*loop->threads));
+	loop->threads = aligned_alloc(REPLY_PAGE, config->n * sizeof(*loop->threads));
 	if (!loop->threads) {
 		free(loop);
 		return NULL;
@@ -638,6 +496,10 @@ int loop_start(const struct loop_config *config, struct loop **ret)
 		t->slot = &handover->slots[i];
 		t->index = i;
 		t->device = config->devices[i];
+		t->replies.slot = t->slot;
+		t->replies.device = t->device;
+		t->replies.devices = loop->devices;
+		t->replies.n = loop->n;
 		atomic_store(&t->slot->generation, generation);
 		if (fcntl(t->device, F_SETFL, O_RDWR) < 0)
 			return -errno;

@@ -11,10 +11,6 @@
 #include "handover.h"
 #include "request.h"
 
-/* How the session's replies get to the kernel, for fuse_session_custom_io(): through the clone of
- * the calling thread. */
-extern const struct fuse_custom_io loop_io;
-
 /* Shows `session` the INIT that the supervisor has answered, as if it had just come. -EPROTO when
  * it cannot be right. */
 int loop_replay_init(struct fuse_session *session, const struct handover_init *init);

@@ -5,13 +5,21 @@
  */
 #pragma once
 
+#include <linux/fuse.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
 #include "fs.h"
+#include "handover.h"
 
 #define REQUEST_WORDS 1400u /* a path and a name, and what is around them */
+
+/* Of the request in the slot. */
+static inline const struct fuse_in_header *request_header(const struct handover_slot *slot)
+{
+	return (const struct fuse_in_header *)slot->request;
+}
 
 /* False for those that the kernel sends and forgets. */
 bool request_wants_reply(uint32_t opcode);

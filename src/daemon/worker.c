@@ -20,6 +20,7 @@
 #include "loop.h"
 #include "opener.h"
 #include "parse.h"
+#include "reply.h"
 #include "report.h"
 #include "root.h"
 #include "sandbox.h"
@@ -138,7 +139,7 @@ static int open_session(struct worker *w, int device)
 	fuse_opt_free_args(&args);
 	if (!w->session)
 		return -ENOMEM;
-	r = fuse_session_custom_io(w->session, &loop_io, device);
+	r = fuse_session_custom_io(w->session, &reply_io, device);
 	if (r == 0)
 		r = fs_attach(w->fs, w->session);
 	return r < 0 ? r : loop_replay_init(w->session, &w->handover->init);

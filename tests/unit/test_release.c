@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "../../src/daemon/loop.h"
+#include "../../src/daemon/reply.h"
 #include "internal.h"
 #include "unit.h"
 
@@ -128,7 +129,7 @@ START_TEST(a_release_that_no_operation_sees_closes_its_handle)
 	ck_assert_ptr_nonnull(session);
 	fuse_opt_free_args(&args);
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, device), 0);
-	ck_assert_int_eq(fuse_session_custom_io(session, &loop_io, device[0]), 0);
+	ck_assert_int_eq(fuse_session_custom_io(session, &reply_io, device[0]), 0);
 	ck_assert_int_eq(
 		loop_start(&(struct loop_config){ session, &fs, area, device, 1, true }, &loop), 0);
 	ck_assert_int_eq(write(device[1], &r, sizeof(r)), sizeof(r));

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "../../src/daemon/loop.h"
+#include "../../src/daemon/reply.h"
 #include "../../src/daemon/request.h"
 #include "account.h"
 #include "cleanup.h"
@@ -315,7 +316,7 @@ START_TEST(an_init_that_cannot_be_right_is_refused_or_harmless)
 		}
 		session = fuse_session_new(&args, &none, sizeof(none), NULL);
 		ck_assert_ptr_nonnull(session);
-		ck_assert_int_eq(fuse_session_custom_io(session, &loop_io, fd), 0);
+		ck_assert_int_eq(fuse_session_custom_io(session, &reply_io, fd), 0);
 		if (loop_replay_init(session, &init) == 0)
 			ck_assert_uint_le(init.request_len, sizeof(init.request));
 		fuse_session_destroy(session);
