@@ -18,10 +18,13 @@
 #define NEAR_FAR_NS (15 * NS_PER_US) /* a wait above: a wake-up that is dear */
 #define NEAR_IDLE_NS (500 * NS_PER_US) /* a wait above: the reader was thinking */
 #define NEAR_FAR 2u                    /* so many long waits in a row: another thread is tried */
-#define NEAR_FOUND 4u                  /* so many short ones: it is the right one */
 #define NEAR_TRIES 8u                  /* threads in a row that were not: a rest */
 #define NEAR_REST 16u                  /* occasions that a rest takes, twice as many each time */
 #define NEAR_REST_MAX 64u
+
+/* So many short waits in a row: it is the right one. A reader may pause before each OPEN, and has
+ * no more than these in a cycle. */
+#define NEAR_FOUND 3u
 
 /* Of the whole loop. Begins as 0. */
 struct near {

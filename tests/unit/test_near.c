@@ -77,6 +77,22 @@ START_TEST(it_is_apart_from_long_waits_on_until_short_ones_come)
 }
 END_TEST
 
+/* OPEN comes late, READ, READ and RELEASE at once. */
+START_TEST(a_reader_who_pauses_between_cycles_is_near_all_the_same)
+{
+	struct near s = { 0 };
+
+	wait_for(&s, 100000, DEAR);
+	for (int i = 0; i < 10; i++) {
+		ck_assert_uint_eq(wait_for(&s, 1, DEAR), 0);
+		ck_assert_uint_eq(wait_for(&s, 3, AT_ONCE), 0);
+		ck_assert(!s.apart);
+	}
+	/* No rest is left from before. */
+	ck_assert_uint_eq(wait_for(&s, NEAR_FAR, DEAR), 1);
+}
+END_TEST
+
 /* Who asks the device while apart waits for less, and is not nearer for that. */
 START_TEST(while_apart_the_turn_goes_on_though_waiting_is_cheap)
 {
@@ -134,6 +150,7 @@ int main(void)
 	tcase_add_test(c, a_reader_who_thinks_says_nothing);
 	tcase_add_test(c, the_turn_goes_round_until_somebody_is_near);
 	tcase_add_test(c, it_is_apart_from_long_waits_on_until_short_ones_come);
+	tcase_add_test(c, a_reader_who_pauses_between_cycles_is_near_all_the_same);
 	tcase_add_test(c, while_apart_the_turn_goes_on_though_waiting_is_cheap);
 	tcase_add_test(c, one_long_wait_among_short_ones_is_an_accident);
 	tcase_add_test(c, where_it_never_helps_it_is_seldom_tried);
