@@ -9,6 +9,7 @@
 #include "view.h"
 
 /* Gathers a sample and advances the container's account to it; without a place to keep it (no
- * store, a full table) every call is the first sight. 0, -ENODEV, -errno. */
-int cpuaccount_advance(
-	const struct view_args *a, const struct host_stat *host, struct cputime *ret);
+ * store, a full table) every call is the first sight. `tasks`: those of the container just now, 0
+ * where that is not known. 0, -ENODEV, -errno. */
+int cpuaccount_advance(const struct view_args *a, const struct host_stat *host, uint64_t tasks,
+	struct cputime *ret);

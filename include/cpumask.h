@@ -21,6 +21,7 @@ void cpumask_clear(struct cpumask *m);
 void cpumask_set(struct cpumask *m, unsigned cpu);
 bool cpumask_has(const struct cpumask *m, unsigned cpu);
 unsigned cpumask_count(const struct cpumask *m);
+bool cpumask_empty(const struct cpumask *m);
 bool cpumask_equal(const struct cpumask *a, const struct cpumask *b);
 void cpumask_and(struct cpumask *m, const struct cpumask *with);
 void cpumask_and_not(struct cpumask *m, const struct cpumask *without);

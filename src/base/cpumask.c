@@ -34,6 +34,11 @@ unsigned cpumask_count(const struct cpumask *m)
 	return n;
 }
 
+bool cpumask_empty(const struct cpumask *m)
+{
+	return cpumask_next(m, 0) == CPUMASK_MAX;
+}
+
 bool cpumask_equal(const struct cpumask *a, const struct cpumask *b)
 {
 	return memcmp(a, b, sizeof(*a)) == 0;

@@ -19,7 +19,7 @@ static bool load_list(struct host_cache *c, enum list list, struct cpumask *ret)
 	autotext t = { 0 };
 
 	return host_cache_read(c, list, &t) == 0 && cpumask_parse(slice_of(&t), ret) == 0 &&
-		cpumask_count(ret) > 0;
+		!cpumask_empty(ret);
 }
 
 /* Kernels without SMP, and captured trees, may have no sysfs list. */

@@ -23,24 +23,23 @@ static int advance(
 	return r;
 }
 
-int cpuaccount_advance(const struct view_args *a, const struct host_stat *host, struct cputime *ret)
+int cpuaccount_advance(const struct view_args *a, const struct host_stat *host, uint64_t tasks,
+	struct cputime *ret)
 {
 	__attribute__((cleanup(cgroup_cpu_usage_free))) struct cgroup_cpu_usage usage = { 0 };
 	struct cpumask visible;
-	struct cputime_sample sample = { .now_ns = a->now_ns,
+	const struct cputime_sample sample = { .now_ns = a->now_ns,
 		.start_ns = a->subject->start_ns,
 		.visible = &visible,
 		.usage = &usage,
 		.host = host,
+		.tasks = tasks,
 		.user_hz = a->user_hz };
 	int r = view_visible_cpus(a, &visible);
 
 	if (r == 0)
 		r = cgroup_cpu_usage(a->subject->cgroups, &usage);
 	if (r < 0)
-		return r;
-	r = cgroup_tasks(a->subject->cgroups, &sample.tasks);
-	if (r < 0 && r != -ENOENT) /* no pids controller: unknown */
 		return r;
 	return advance(a, &sample, ret);
 }

@@ -137,10 +137,13 @@ int view_stat(const struct view_args *a, struct text *t)
 	__attribute__((cleanup(cputime_free))) struct cputime times = { 0 };
 	struct values values = { .times = &times };
 	struct slice rest, line;
-	int r = host_stat(a->host, a->now_ns, &host);
+	uint64_t tasks = 0;
+	int r = cgroup_tasks(a->subject->cgroups, &tasks);
 
+	if (r == 0 || r == -ENOENT) /* no pids controller: unknown */
+		r = host_stat(a->host, a->now_ns, &host);
 	if (r == 0)
-		r = cpuaccount_advance(a, host, &times);
+		r = cpuaccount_advance(a, host, tasks, &times);
 	if (r == 0)
 		r = gather_tasks(a, &values);
 	if (r < 0)

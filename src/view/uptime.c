@@ -79,7 +79,7 @@ int view_uptime(const struct view_args *a, struct text *t)
 		return print_of_host(a, t);
 	r = host_stat(a->host, a->now_ns, &host);
 	if (r == 0)
-		r = cpuaccount_advance(a, host, &times);
+		r = cpuaccount_advance(a, host, 0, &times);
 	if (r < 0)
 		return r;
 	return print(t, sat_sub(times.now_ns, times.start_ns),

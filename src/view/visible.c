@@ -17,7 +17,7 @@ static int effective(const struct view_args *a, const struct cpumask *online, st
 		return r;
 	if (r == 0) {
 		cpumask_and(ret, online);
-		if (cpumask_count(ret) > 0)
+		if (!cpumask_empty(ret))
 			return 0;
 		/* A v1 cpuset whose CPUs all went offline: the kernel has moved its tasks to the
 		 * parent's and the caller is on its way there. */

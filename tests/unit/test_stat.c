@@ -345,7 +345,8 @@ START_TEST(failures_of_the_sources_are_told)
 	fake.usage_error = 0;
 	fake.tasks_error = -ENODEV;
 	ck_assert_int_eq(view_stat(&c.args, &t), -ENODEV);
-	fake.tasks_error = -ENOENT; /* no pids controller */
+	ck_assert_int_eq(view_uptime(&c.args, &t), 0); /* nobody is counted for it */
+	fake.tasks_error = -ENOENT;                    /* no pids controller */
 	ck_assert_int_eq(view_stat(&c.args, &t), 0);
 }
 END_TEST
