@@ -19,6 +19,7 @@
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/personality.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -28,9 +29,8 @@
 #define GET_PID_FROM_PIDNS _IOR(0xb7, 0x6, int)
 
 /* Whatever their arguments are. First what a request costs. */
-static const int allowed[] = {
-	SCMP_SYS(read), SCMP_SYS(writev), SCMP_SYS(poll), SCMP_SYS(ppoll), SCMP_SYS(newfstatat),
-	SCMP_SYS(pread64), SCMP_SYS(futex), SCMP_SYS(close),
+static const int allowed[] = { SCMP_SYS(read), SCMP_SYS(writev), SCMP_SYS(poll), SCMP_SYS(ppoll),
+	SCMP_SYS(newfstatat), SCMP_SYS(pread64), SCMP_SYS(futex), SCMP_SYS(close),
 	SCMP_SYS(write), /* the log; what it may write to is what it could open */
 	SCMP_SYS(statx), SCMP_SYS(getdents64), SCMP_SYS(readlinkat), SCMP_SYS(readlink),
 	SCMP_SYS(lseek), SCMP_SYS(stat), SCMP_SYS(lstat), SCMP_SYS(fstat), SCMP_SYS(statfs),
@@ -46,18 +46,14 @@ static const int allowed[] = {
 	SCMP_SYS(getcpu), SCMP_SYS(gettid), SCMP_SYS(getpid), SCMP_SYS(getppid), SCMP_SYS(getuid),
 	SCMP_SYS(geteuid), SCMP_SYS(getgid), SCMP_SYS(getegid), SCMP_SYS(nanosleep),
 	SCMP_SYS(clock_nanosleep), SCMP_SYS(clock_gettime), SCMP_SYS(clock_getres),
-	SCMP_SYS(gettimeofday), SCMP_SYS(restart_syscall), SCMP_SYS(rt_sigaction),
-	SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn), SCMP_SYS(sigaltstack),
-	SCMP_SYS(getrandom), SCMP_SYS(uname), SCMP_SYS(sysinfo),
+	SCMP_SYS(gettimeofday), SCMP_SYS(restart_syscall), SCMP_SYS(rt_sigprocmask),
+	SCMP_SYS(rt_sigreturn), SCMP_SYS(sigaltstack), SCMP_SYS(getrandom), SCMP_SYS(uname),
+	SCMP_SYS(sysinfo),
 	/* the same on CPUs of 32 bits */
 	SCMP_SYS(_llseek), SCMP_SYS(fstat64), SCMP_SYS(stat64), SCMP_SYS(lstat64),
 	SCMP_SYS(fstatat64), SCMP_SYS(statfs64), SCMP_SYS(fstatfs64), SCMP_SYS(clock_gettime64),
 	SCMP_SYS(clock_getres_time64), SCMP_SYS(clock_nanosleep_time64), SCMP_SYS(futex_time64),
-	SCMP_SYS(ppoll_time64), SCMP_SYS(sigreturn), SCMP_SYS(set_tls),
-#ifdef __aarch64__
-	SCMP_SYS(personality), /* a thread's own: compat32.c */
-#endif
-};
+	SCMP_SYS(ppoll_time64), SCMP_SYS(sigreturn), SCMP_SYS(set_tls) };
 
 /* Only with these bits of one argument: ints, whose upper half the kernel does not look at. */
 struct bits {
@@ -100,6 +96,15 @@ static const struct bits allowed_bits[] = {
 	{ SCMP_SYS(fcntl64), 1, ANY_INT, F_DUPFD_CLOEXEC },
 	{ SCMP_SYS(prctl), 0, ANY_INT, PR_GET_NAME }, { SCMP_SYS(prctl), 0, ANY_INT, PR_SET_NAME },
 	{ SCMP_SYS(prctl), 0, ANY_INT, PR_SET_VMA }, /* the C library names its memory */
+	/* abort(3), and the C library's own signals. Not SIGSYS: whoever could catch that would
+	 * outlive a refused call. */
+	{ SCMP_SYS(rt_sigaction), 0, ANY_INT, SIGABRT },
+	{ SCMP_SYS(rt_sigaction), 0, ANY_INT & ~31u, 32 },
+#ifdef __aarch64__
+	/* A thread's own (host/compat32.c); not what makes memory executable. */
+	{ SCMP_SYS(personality), 0, READ_IMPLIES_EXEC, 0 },
+	{ SCMP_SYS(personality), 0, ANY_INT, ANY_INT }, /* the question */
+#endif
 };
 
 static int allow_bits(scmp_filter_ctx ctx, const struct bits *b)

@@ -34,13 +34,15 @@ bool host_caller_is_compat32(const struct root *root, pid_t tid)
  * kernel that refuses it has no 32-bit callers either. */
 int host_read_compat32(int fd, struct text *t)
 {
-	const int own = personality(QUERY);
+	const int before = personality(QUERY);
+	/* The worker may not set that flag (daemon/sandbox_filter.c). */
+	const unsigned long own = (unsigned long)before & ~(unsigned long)READ_IMPLIES_EXEC;
 	int r;
 
-	if (own >= 0)
-		personality(((unsigned long)own & ~(unsigned long)PER_MASK) | PER_LINUX32);
+	if (before >= 0)
+		personality((own & ~(unsigned long)PER_MASK) | PER_LINUX32);
 	r = read_fd(fd, t);
-	if (own >= 0)
-		personality((unsigned long)own);
+	if (before >= 0)
+		personality(own);
 	return r;
 }

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Stands for code that an attacker has got to run in the worker: preloaded into the daemon
- * (LD_PRELOAD), it waits until the worker has given up its privileges and then tries what it may
- * not do, once, with a handler of its own for refused calls. Each try is a line on standard error:
- * "try NAME: refused", or the error's name, or "done".
+ * (LD_PRELOAD), it waits until the worker has given up its privileges and then tries, once, what
+ * it may not do. Each try is a line on standard error: "try NAME: refused", or the error's name, or
+ * "done". To outlive them it has put a handler of its own in the place of the daemon's while that
+ * was still allowed, which code of an attacker has not.
  *
  * LXCFS_INTRUDE_PID: a process that is none of its business; LXCFS_INTRUDE_FILE: a file that it
- * shall not change; LXCFS_INTRUDE_CGROUP: a cgroup's directory; LXCFS_INTRUDE_LAST: a name: that
- * one is tried in the end with the daemon's own handler; LXCFS_INTRUDE_ONLY: names: no other is
- * tried, for where they would succeed.
+ * shall not change; LXCFS_INTRUDE_CGROUP: a cgroup's directory; LXCFS_INTRUDE_ONLY: names: no other
+ * is tried, for where they would succeed; LXCFS_INTRUDE_LAST: a name: that one alone is tried, and
+ * the daemon's handler stays.
  */
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/mount.h>
@@ -27,6 +29,7 @@
 #include <unistd.h>
 
 int epoll_create1(int flags);
+int sigaction(int number, const struct sigaction *action, struct sigaction *before);
 
 static atomic_int *done; /* of all workers */
 static volatile sig_atomic_t refused;
@@ -70,6 +73,50 @@ static long tell_other(void)
 	return syscall(SYS_tgkill, pid, pid, 0);
 }
 
+static long is_dumpable(void)
+{
+	if (syscall(SYS_prctl, PR_GET_DUMPABLE, 0, 0, 0, 0) == 1)
+		return 1;
+	errno = EACCES;
+	return -1;
+}
+
+static int libc_sigaction(int number, const struct sigaction *action, struct sigaction *before)
+{
+	int (*libc)(int, const struct sigaction *, struct sigaction *) =
+		dlsym(RTLD_NEXT, "sigaction");
+
+	return libc(number, action, before);
+}
+
+static void on_refused(int number)
+{
+	(void)number;
+	refused = 1;
+}
+
+/* To outlive what is refused. */
+static long own_handler(void)
+{
+	const struct sigaction own = { .sa_handler = on_refused };
+
+	return libc_sigaction(SIGSYS, &own, NULL);
+}
+
+/* A call of another architecture, whose numbers are others. */
+static long other_calls(void)
+{
+#ifdef __x86_64__
+	long r;
+
+	__asm__ volatile("int $0x80" : "=a"(r) : "a"(20L /* getpid */) : "memory");
+	return r;
+#else
+	errno = ENOSYS;
+	return -1;
+#endif
+}
+
 /* The tries: one expression each. */
 #define TRIES(X)                                                                                   \
 	X(memory, syscall(SYS_openat, AT_FDCWD, mem, O_RDWR))                                      \
@@ -101,6 +148,7 @@ static long tell_other(void)
 	X(unshare, syscall(SYS_unshare, CLONE_NEWUSER))                                            \
 	X(setns, syscall(SYS_setns, -1, 0))                                                        \
 	X(execve, syscall(SYS_execve, "/proc/self/exe", NULL, NULL))                               \
+	X(clone3, syscall(SYS_clone3, NULL, 0))                                                    \
 	X(fork, own_fork())                                                                        \
 	X(socket, syscall(SYS_socket, 1, 1, 0))                                                    \
 	X(sendmsg, syscall(SYS_sendmsg, 2, NULL, 0))                                               \
@@ -114,6 +162,9 @@ static long tell_other(void)
 	X(userfaultfd, syscall(SYS_userfaultfd, 0))                                                \
 	X(perf_event_open, syscall(SYS_perf_event_open, NULL, pid, -1, -1, 0))                     \
 	X(dumpable, syscall(SYS_prctl, PR_SET_DUMPABLE, 1, 0, 0, 0))                               \
+	X(is_dumpable, is_dumpable())                                                              \
+	X(own_handler, own_handler())                                                              \
+	X(other_calls, other_calls())                                                              \
 	X(code,                                                                                    \
 		syscall(SYS_mmap, NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS,  \
 			-1, 0))                                                                    \
@@ -133,14 +184,6 @@ static const struct {
 #define ROW(name, expression) { #name, try_##name },
 	TRIES(ROW)
 };
-
-static void on_refused(int number, siginfo_t *info, void *context)
-{
-	(void)number;
-	(void)info;
-	(void)context;
-	refused = 1;
-}
 
 static void attempt(size_t i)
 {
@@ -170,19 +213,20 @@ static int is_word(const char *words, const char *word)
 
 static void intrude(void)
 {
-	const struct sigaction own = { .sa_sigaction = on_refused, .sa_flags = SA_SIGINFO };
 	const char *last = getenv("LXCFS_INTRUDE_LAST");
-	const char *only = getenv("LXCFS_INTRUDE_ONLY");
-	struct sigaction before;
+	const char *only = last ? last : getenv("LXCFS_INTRUDE_ONLY");
 
-	sigaction(SIGSYS, &own, &before);
 	for (size_t i = 0; i < sizeof(tries) / sizeof(*tries); i++)
-		if (!only || is_word(only, tries[i].name))
+		if (only ? is_word(only, tries[i].name) : tries[i].call != try_other_calls)
 			attempt(i);
-	sigaction(SIGSYS, &before, NULL);
-	for (size_t i = 0; i < sizeof(tries) / sizeof(*tries) && last; i++)
-		if (strcmp(tries[i].name, last) == 0)
-			attempt(i);
+}
+
+/* The daemon's, when it puts up its own handler. */
+int sigaction(int number, const struct sigaction *action, struct sigaction *before)
+{
+	if (number == SIGSYS && done && !getenv("LXCFS_INTRUDE_LAST"))
+		return (int)own_handler();
+	return libc_sigaction(number, action, before);
 }
 
 /* The first that is called, of what a worker alone calls, and with its privileges gone. */

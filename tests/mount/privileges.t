@@ -4,7 +4,7 @@
 # What the daemon's processes may do: nothing but what they are for, even when an attacker's code
 # runs in the worker.
 source "$(dirname "$0")/lib.sh"
-plan $((31 + 0${CG_V2:+5}))
+plan $((36 + 0${CG_V2:+6}))
 
 status_of() { # PID WORD
 	value "$2" <"/proc/$1/status"
@@ -84,7 +84,7 @@ run_in_background sleep 1000
 victim=$!
 export LXCFS_INTRUDE_PID=$victim LXCFS_INTRUDE_FILE=$WORK/file
 LXCFS_INTRUDE_CGROUP=$(cgdir memory c)
-export LXCFS_INTRUDE_CGROUP LXCFS_INTRUDE_LAST=ptrace
+export LXCFS_INTRUDE_CGROUP
 
 intruded() { # [OPTION...]
 	empty_log
@@ -94,16 +94,14 @@ intruded() { # [OPTION...]
 attacked=("" --enable-psi-poll)
 if [ -n "$SANITIZED" ]; then # such a worker has no filter, and the attack does what it can
 	attacked=()
-	skip $((12 + 0${CG_V2:+5})) "the filter: the sanitizer's"
+	skip $((14 + 0${CG_V2:+6})) "the filter: the sanitizer's"
 fi
 for option in ${attacked[@]+"${attacked[@]}"}; do
 	intruded ${option:+"$option"}
-	is "$(grep '^try ' "$DAEMON_LOG" | grep -v ': refused$')" "" "${option:-by default} every call that it tries is refused"
+	is "$(grep '^try ' "$DAEMON_LOG" | grep -v ': refused$')" "try clone3: ENOSYS" "${option:-by default} every call that it tries is refused, or there is none"
 	between "$(grep -c '^try .*: refused$' "$DAEMON_LOG")" 40 100 "and there are many"
 	is "$(cat "$WORK/file")" untouched "a file that it wanted to change is as it was"
 	ok "a process that it wanted to change too" kill -0 $victim
-	matches "$(cat "$DAEMON_LOG")" 'worker [0-9]+ made the system call ptrace, which it may not' "the log names the call that ended it"
-	is "$(in_later)" 131072 "and another worker serves"
 	if [ "$option" = --enable-psi-poll ] && [ -n "$CG_V2" ]; then
 		opener=$(children_of "$(worker_pid)" | xargs)
 		is "$(cat "/proc/$opener/comm")" lxcfs-opener "pressure files are opened by a process beside the worker"
@@ -112,13 +110,31 @@ for option in ${attacked[@]+"${attacked[@]}"}; do
 		ok "root without capabilities cannot look into it" bash -c '! "$@" 2>/dev/null' - \
 			setpriv --bounding-set -all --inh-caps -all cat "/proc/$opener/environ"
 		is "$(writable "$opener" "$DAEMON_LOG" | grep -v 'socket:')" "" "and nothing to write to"
+		is "$(writable "$(worker_pid)" "$DAEMON_LOG" | grep -v 'socket:')" "" "nor has the worker, but the socket to it"
 	fi
 	stop_daemon
 done
+for call in ${attacked[@]+ptrace rt_sigaction}; do
+	export LXCFS_INTRUDE_LAST=${call/rt_sigaction/own_handler}
+	intruded
+	is "$(grep '^try ' "$DAEMON_LOG")" "" "code that the daemon knows nothing of makes the call $call and is no more"
+	matches "$(cat "$DAEMON_LOG")" "worker [0-9]+ made the system call $call, which it may not" "the log names it"
+	is "$(in_later)" 131072 "and another worker serves"
+	stop_daemon
+done
+if [ "$(uname -m)" = x86_64 ] && [ -z "$SANITIZED" ]; then
+	export LXCFS_INTRUDE_LAST=other_calls
+	intruded
+	is "$(grep '^try ' "$DAEMON_LOG")" "" "it makes a call of 32 bits, and is no more"
+	is "$(in_later)" 131072 "and another worker serves"
+	stop_daemon
+else
+	skip 2 "calls of 32 bits: x86-64's, and the filter's"
+fi
 
 # ---- the walls one by one
 unset LXCFS_INTRUDE_LAST
-export LXCFS_INTRUDE_ONLY="memory cgroup mount umount2 chroot"
+export LXCFS_INTRUDE_ONLY="memory cgroup mount umount2 chroot is_dumpable"
 intruded --no-seccomp
 is "$(grep -c '^try .*: refused$' "$DAEMON_LOG")" 0 "with --no-seccomp no call is refused"
 unless_sanitized "the filter" matches "$(cat "$DAEMON_LOG")" "no-seccomp: the worker may make every system call" "which the log tells"
@@ -127,4 +143,5 @@ tried() { sed -n "s/^try $1: //p" "$DAEMON_LOG"; }
 is "$(tried memory)" EROFS "but another process's memory can still not be opened for writing"
 is "$(tried cgroup)" EROFS "nor a cgroup's file"
 is "$(tried mount) $(tried umount2) $(tried chroot)" "EPERM EPERM EPERM" "nor mounts be changed"
+is "$(tried is_dumpable)" EACCES "and its memory is in no core dump"
 stop_daemon
