@@ -47,6 +47,9 @@ int fs_path(const struct fs *fs, uint64_t number, char *ret, size_t size);
  * without memory answers the kernel and tells nobody; the operation itself closes nothing. */
 void fs_release(struct fs *fs, const void *request, size_t length);
 
+/* Closes what the OPEN in the slot has opened, if it is one and nobody is told of it. */
+void fs_abandon(struct fs *fs, const struct handover_slot *slot);
+
 /* Who of those that share the worker waits for a request of `length` bytes, at least its header:
  * the same number for everybody in one outermost container, as far as that is known without a
  * look-up. May cost a system call. */

@@ -46,12 +46,13 @@
  * read(2) would be too late: the kernel may have copied the request when the thread dies.)
  */
 struct handover_slot {
-	_Atomic uint32_t generation; /* of the worker whose thread owns it */
+	uint32_t unused;             /* earlier versions: the worker whose thread owns it */
 	_Atomic uint32_t crashes;    /* fatal signals of the thread while this request was in it */
 	_Atomic uint64_t since_ns;   /* CLOCK_MONOTONIC when the request came; 0: idle */
 	_Atomic uint64_t fh;         /* the handle an OPEN or OPENDIR is making, so that its replay
 					does not make a second one; set before that handle is
-					published, and to 0 before each read(2); 0: none yet */
+					published, and to 0 before each read(2); 0: none yet. Of a
+					WRITE: the one whose trigger it arms */
 	_Atomic uint64_t snapshot;   /* the slab reference that this request makes its handle's
 					snapshot, in the same way: a reader that has its first piece
 					already must get the rest of that very text */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The shared area itself: made, mapped, taken over, cleared of a dead connection. What its sections
- * mean is known to their owners alone; the supervisor uses nothing of it but what is in this file.
+ * mean is known to their owners alone.
  */
 #include "handover.h"
 

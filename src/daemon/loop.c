@@ -45,10 +45,11 @@ struct loop {
 	struct fs *fs;
 	struct backlog *backlog;
 	const int *devices;
-	unsigned n; /* devices and threads */
-	sem_t turn; /* a post is a place for a leader */
+	unsigned n;  /* devices and threads */
+	sem_t turn;  /* a post is a place for a leader */
+	sem_t begin; /* a post is a thread's leave to begin */
 	const _Atomic uint32_t *draining;
-	_Atomic bool queue; /* who waits takes turns; set and cleared by the leaders */
+	_Atomic bool queue; /* who waits takes turns; set and cleared by leaders */
 	_Atomic unsigned leaders;
 	unsigned leaders_max;  /* more would cost the readers their CPUs */
 	_Atomic uint64_t near; /* union near_word */
@@ -116,11 +117,12 @@ static bool change_leaders(struct loop *loop, int by)
 	return true;
 }
 
-/* One leader too many? Its place is nobody's then. The last one is needed, but no queue is. Nobody
- * leaves what he has put in line: the other leaders may have looked there just before. */
+/* One leader fewer where requests are waited for; the last one stays and ends the queue. Who has
+ * put requests in line stays, too: the other leaders may have looked there before that. */
 static void retire(struct thread *t)
 {
-	if (!queue_is_over(&t->queue) || backlog_count(t->loop->backlog) > 0)
+	if (atomic_load(&t->role) != ROLE_WORKING || !queue_is_over(&t->queue) ||
+		backlog_count(t->loop->backlog) > 0)
 		return;
 	if (!change_leaders(t->loop, -1)) {
 		if (atomic_load_explicit(&t->loop->queue, memory_order_relaxed))
@@ -177,8 +179,8 @@ static bool is_draining(const struct loop *loop)
 	return atomic_load_explicit(loop->draining, memory_order_relaxed) != 0;
 }
 
-/* The supervisor is about to end this process, once every thread has come here and the backlog is
- * empty. False when a request out of that is in the slot. */
+/* The supervisor is about to end this process, once the slots and the backlog are empty; whoever
+ * waits elsewhere fetches no more. False when a request out of the backlog is in the slot. */
 static bool stand_still(const struct thread *t)
 {
 	while (is_draining(t->loop)) {
@@ -246,7 +248,7 @@ static bool fetch(struct thread *t)
 		return n > 0;
 	if (error == EAGAIN || error == EINTR)
 		return false;
-	/* Its reader was killed just now. What the kernel had begun to copy is no request. */
+	/* ENOENT: the connection was aborted while the kernel copied, which is no request then. */
 	handover_slot_done(t->slot);
 	if (error != ENOENT)
 		device_failed(error);
@@ -261,15 +263,16 @@ static bool set_nonblocking(struct thread *t, bool on)
 	return t->nonblocking == on;
 }
 
-/* Nobody waits for what needs no reply. */
+/* Nobody waits for what needs no reply. Watched like what is carried out: it asks the kernel. */
 static bool put_in_line(struct thread *t)
 {
 	const struct fuse_in_header *header = request_header(t->slot);
 
+	watch_begin(t->slot);
 	return request_wants_reply(header->opcode) &&
 		backlog_put(t->loop->backlog, t->slot, t->index,
 			fs_sharer(t->loop->fs, t->slot->request, header->len),
-			clock_monotonic_ns());
+			atomic_load_explicit(&t->slot->since_ns, memory_order_relaxed));
 }
 
 /* Takes from the device all that lies there, so that whoever came last can be first. True when a
@@ -392,12 +395,20 @@ static void give_up(struct thread *t, uint32_t length)
 	const struct fuse_in_header *header = request_header(t->slot);
 	char words[REQUEST_WORDS];
 
-	if (request_wants_reply(header->opcode))
-		reply_error(&t->replies, header->unique, EIO);
+	if (request_wants_reply(header->opcode) && reply_error(&t->replies, header->unique, EIO))
+		fs_abandon(t->loop->fs, t->slot);
 	handover_slot_clear(t->slot);
 	request_describe(t->loop->fs, t->slot->request, length, words);
 	log_error("a request (%s) has ended %u workers: it gets EIO; please report it", words,
 		WATCH_CRASHES_MAX);
+}
+
+/* Its reader was killed, and the watch of the last worker has told it EINTR or died before. */
+static void finish_answered(struct thread *t)
+{
+	reply_error(&t->replies, request_header(t->slot)->unique, EINTR);
+	fs_abandon(t->loop->fs, t->slot);
+	handover_slot_clear(t->slot);
 }
 
 /* What the last worker's thread was at when it died. */
@@ -406,9 +417,10 @@ static void replay(struct thread *t)
 	const uint32_t length = handover_slot_length(t->slot);
 	const struct fuse_in_header *header = request_header(t->slot);
 
-	if (length < sizeof(*header) || length > HANDOVER_REQUEST ||
-		atomic_load(&t->slot->answered) == header->unique)
+	if (length < sizeof(*header) || length > HANDOVER_REQUEST)
 		handover_slot_clear(t->slot);
+	else if (atomic_load(&t->slot->answered) == header->unique)
+		finish_answered(t);
 	else if (atomic_load(&t->slot->crashes) < WATCH_CRASHES_MAX)
 		process(t, length);
 	else
@@ -439,6 +451,8 @@ static void *run(void *data)
 	watch_thread(t->index);
 	slow_listen(pass_turn, t);
 	touch(t->slot);
+	while (sem_wait(&t->loop->begin) < 0)
+		continue;
 	replay(t);
 	for (;;) {
 		take_turn(t);
@@ -473,14 +487,16 @@ static struct loop *loop_new(const struct loop_config *config)
 	loop->n = config->n;
 	loop->leaders = 1;
 	loop->leaders_max = cpus < 4 ? (cpus < 2 ? 1 : 2) : (unsigned)cpus / 2;
+	if (loop->leaders_max > loop->n)
+		loop->leaders_max = loop->n;
 	sem_init(&loop->turn, 0, 1);
+	sem_init(&loop->begin, 0, 0);
 	return loop;
 }
 
 int loop_start(const struct loop_config *config, struct loop **ret)
 {
 	struct handover *handover = config->handover;
-	const uint32_t generation = atomic_fetch_add(&handover->generation, 1) + 1;
 	struct loop *loop = loop_new(config);
 
 	if (!loop || backlog_new(handover, config->n, &loop->backlog) < 0)
@@ -500,13 +516,16 @@ int loop_start(const struct loop_config *config, struct loop **ret)
 		t->replies.device = t->device;
 		t->replies.devices = loop->devices;
 		t->replies.n = loop->n;
-		atomic_store(&t->slot->generation, generation);
 		if (fcntl(t->device, F_SETFL, O_RDWR) < 0)
 			return -errno;
 		r = pthread_create(&id, NULL, run, t);
 		if (r != 0)
 			return -r; /* the threads that run use it: nothing is freed */
 	}
+	/* All are there: this worker serves from now on. */
+	atomic_fetch_add(&handover->generation, 1);
+	for (unsigned i = 0; i < config->n; i++)
+		sem_post(&loop->begin);
 	*ret = loop;
 	return 0;
 }

@@ -47,9 +47,14 @@ static void reap_left(struct minder *m)
 			m->left[i] = 0;
 }
 
+static bool is_ending(const struct minder *m)
+{
+	return m->wait == MINDER_ABORT || m->wait == MINDER_END;
+}
+
 static void note(struct minder *m, int status)
 {
-	if (m->wait == MINDER_END)
+	if (is_ending(m))
 		return;
 	if (WIFCONTINUED(status)) {
 		wait_for(m, MINDER_START, START_NS);
@@ -77,9 +82,9 @@ bool minder_reap(struct minder *m, int *ret_status)
 		*ret_status = status;
 		return true;
 	}
-	if (m->worker != 0 && m->wait != MINDER_END && minder_has_served(m) &&
+	if (m->worker != 0 && !is_ending(m) && minder_has_served(m) &&
 		atomic_load(&m->handover->given_up) == m->generation + 1)
-		wait_for(m, MINDER_END, END_NS);
+		wait_for(m, MINDER_ABORT, END_NS);
 	return false;
 }
 
@@ -165,6 +170,7 @@ bool minder_overdue(struct minder *m, uint64_t now_ns)
 		minder_kill(m);
 		return false;
 	case MINDER_CONTINUE:
+	case MINDER_ABORT: /* stopped on its way, perhaps; its core dump has had its time */
 		minder_kill(m);
 		return false;
 	case MINDER_END:

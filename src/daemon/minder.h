@@ -25,7 +25,8 @@ struct minder {
 		MINDER_CALM,
 		MINDER_START,    /* until it serves */
 		MINDER_CONTINUE, /* until it is not stopped any more */
-		MINDER_END,      /* until it is gone, having been killed or given itself up */
+		MINDER_ABORT,    /* until it is gone, having given itself up */
+		MINDER_END,      /* until it is gone, having been killed */
 	} wait;
 	uint64_t until_ns; /* CLOCK_MONOTONIC: the patience with `wait` */
 	pid_t left[MINDER_LEFT_MAX];

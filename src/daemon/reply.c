@@ -17,11 +17,11 @@
 /* Newer than <linux/fuse.h> of the oldest supported systems. */
 #define OPCODE_STATX 52u
 
-static _Thread_local struct replies *me;
+static _Thread_local struct replies *mine;
 
 void replies_of_this_thread(struct replies *r)
 {
-	me = r;
+	mine = r;
 }
 
 /* The kernel takes a reply only through the clone that the request was read through. */
@@ -32,16 +32,19 @@ static int device_of_request(const struct replies *r)
 	return device == 0 || device > r->n ? r->device : r->devices[device - 1];
 }
 
-void reply_error(const struct replies *r, uint64_t unique, int error)
+bool reply_error(const struct replies *r, uint64_t unique, int error)
 {
 	const struct fuse_out_header out = {
 		.len = sizeof(out), .error = -error, .unique = unique
 	};
 
+	if (write(device_of_request(r), &out, sizeof(out)) >= 0)
+		return true;
 	/* ENOENT: it was answered before. Nothing else could be done about another failure. */
-	if (write(device_of_request(r), &out, sizeof(out)) < 0 && errno != ENOENT)
+	if (errno != ENOENT)
 		log_limited("error reply", "an error could not be told to a reader: %s",
 			strerror(errno));
+	return false;
 }
 
 /* ENOENT: the reply was there before, as after a takeover. Whatever else keeps a reply from the
@@ -94,20 +97,21 @@ static ssize_t write_reply(int fd, struct iovec *iov, int count, void *userdata)
 	ssize_t n;
 
 	(void)userdata;
-	if (!me) /* a notification, or the answer to INIT, which the kernel has since long */
+	if (!mine) /* a notification, or the answer to INIT, which the kernel has since long */
 		return out->unique == 0 ? writev(fd, iov, count)
 					: (ssize_t)total_length(iov, count);
-	if (out->unique != request_header(me->slot)->unique)
-		return send_reply(me, iov, count);
-	soften_error(me, out);
-	n = send_reply(me, iov, count);
+	/* Nothing of ours: it is no answer to what lies in the slot. */
+	if (out->unique != request_header(mine->slot)->unique)
+		return send_reply(mine, iov, count);
+	soften_error(mine, out);
+	n = send_reply(mine, iov, count);
 	if (n < 0) {
 		int error = errno;
 
-		reply_failed(me, error);
+		reply_failed(mine, error);
 		errno = error;
 	}
-	handover_slot_done(me->slot);
+	handover_slot_done(mine->slot);
 	return n;
 }
 

@@ -8,6 +8,7 @@
 #define FUSE_USE_VERSION 314
 #include <fuse_lowlevel.h>
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "handover.h"
@@ -30,6 +31,6 @@ void replies_of_this_thread(struct replies *r);
 /* For fuse_session_custom_io(). */
 extern const struct fuse_custom_io reply_io;
 
-/* Answers the request `unique`, which came like the one in the slot. `error` is a positive errno.
- */
-void reply_error(const struct replies *r, uint64_t unique, int error);
+/* Answers the request `unique`, which came like the one in the slot, with a positive errno. False
+ * when it was answered before, or could not be. */
+bool reply_error(const struct replies *r, uint64_t unique, int error);

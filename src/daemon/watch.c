@@ -134,6 +134,7 @@ static void let_killed_go(
 		return;
 	memcpy(&header, slot->request, sizeof(header));
 	/* Still the same one, so what was copied is of one piece. */
+	atomic_thread_fence(memory_order_acquire);
 	if (atomic_load(&slot->since_ns) != seen->since_ns ||
 		!request_is_of_killed((pid_t)header.pid))
 		return;

@@ -144,7 +144,6 @@ static void replace_snapshot(struct handles *hs, struct held *h, uint64_t ref, u
 		slab_release(hs->slab, old);
 	uncharge_pages(h->binding->container, h->binding->pages);
 	h->binding->pages = pages;
-	h->binding->lost = false;
 }
 
 static int store_snapshot(
@@ -199,8 +198,8 @@ int handles_load(struct handles *hs, uint64_t fh, size_t offset, size_t n, struc
 	if (!h.lock)
 		return -ESTALE;
 	ref = atomic_load_explicit(&h.shared->snapshot, memory_order_acquire);
-	if (ref == SLAB_NONE)
-		return h.binding->lost ? -EIO : -ENODATA;
+	if (ref == SLAB_NONE || ref == SLAB_LOST)
+		return ref == SLAB_NONE ? -ENODATA : -EIO;
 	return slab_load(hs->slab, ref, offset, n, t);
 }
 
@@ -365,8 +364,7 @@ static void adopt_snapshot(struct handles *hs, uint32_t index)
 		b->pages = pages_of(slab_length(ref));
 		return;
 	}
-	atomic_store(&h->snapshot, SLAB_NONE);
-	b->lost = true;
+	atomic_store(&h->snapshot, SLAB_LOST); /* for every worker after this one, too */
 }
 
 static void adopt(struct handles *hs)

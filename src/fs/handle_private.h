@@ -17,7 +17,6 @@
 struct binding {
 	struct container *container; /* NULL: not bound; else its use counts this handle */
 	uint32_t pages;              /* of the snapshot */
-	bool lost;                   /* there was a snapshot before the takeover */
 };
 
 struct handles {

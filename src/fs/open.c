@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fuse.h>
 #include <string.h>
 
 #include "cleanup.h"
@@ -73,14 +74,26 @@ static int open_kind(struct fs *fs, uint64_t number, enum handover_handle_kind k
 	return e;
 }
 
+/* Another thread has told a killed reader EINTR. */
+static bool answered_for_us(const struct handover_slot *slot)
+{
+	const struct fuse_in_header *header = (const struct fuse_in_header *)slot->request;
+
+	return atomic_load(&slot->answered) == header->unique;
+}
+
 /*
  * A reply that fails leaves nobody who could RELEASE the handle, and an error that gets through
  * neither. But when a handle comes from the dead worker, ENOENT says that its reply was delivered:
- * the kernel waits for the answer to a request that was read, so nothing else takes one away.
+ * the kernel waits for the answer to a request that was read, so nobody but ourselves takes one
+ * away.
  */
-static bool handle_is_held(int opened, int sent, bool from_dead_worker)
+static bool handle_is_held(
+	int opened, int sent, const struct handover_slot *slot, bool from_dead_worker)
 {
-	return (from_dead_worker && sent == -ENOENT) || (opened == 0 && sent == 0);
+	if (from_dead_worker && sent == -ENOENT)
+		return !answered_for_us(slot);
+	return opened == 0 && sent == 0;
 }
 
 static void open_reply(
@@ -95,7 +108,7 @@ static void open_reply(
 
 	fi->fh = fh;
 	sent = opened < 0 ? fuse_reply_err(req, -opened) : fuse_reply_open(req, fi);
-	if (!handle_is_held(opened, sent, fh == replayed))
+	if (!handle_is_held(opened, sent, slot, slot && fh == replayed))
 		handles_close(fs->handles, fh);
 }
 

@@ -31,6 +31,14 @@ void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	fuse_reply_err(req, 0);
 }
 
+void fs_abandon(struct fs *fs, const struct handover_slot *slot)
+{
+	const struct fuse_in_header *header = (const struct fuse_in_header *)slot->request;
+
+	if (header->opcode == FUSE_OPEN || header->opcode == FUSE_OPENDIR)
+		handles_close(fs->handles, atomic_load(&slot->fh));
+}
+
 void fs_release(struct fs *fs, const void *request, size_t length)
 {
 	struct {

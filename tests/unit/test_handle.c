@@ -233,7 +233,11 @@ START_TEST(a_lost_snapshot_is_an_error_until_it_is_read_afresh)
 	atomic_store(&shared->handles[(uint32_t)fh - 1].snapshot, UINT64_MAX - 1);
 	next_worker();
 	ck_assert_int_eq(load_error(fh), -EIO);
+	next_worker(); /* the last one knew of it, but is no more */
+	ck_assert_int_eq(load_error(fh), -EIO);
 	store(fh, "text");
+	assert_loads(fh, 1, "ext");
+	next_worker();
 	assert_loads(fh, 1, "ext");
 }
 END_TEST

@@ -12,6 +12,7 @@
 
 #include "../../src/daemon/loop.h"
 #include "../../src/daemon/reply.h"
+#include "../../src/daemon/watch.h"
 #include "internal.h"
 #include "unit.h"
 
@@ -107,36 +108,96 @@ static void teardown(void)
 	handover_free(area);
 }
 
-static void assert_open(unsigned n)
+static void assert_handles(unsigned n)
 {
 	ck_assert_uint_eq(handles_count(fs.handles), n);
 	ck_assert_uint_eq(atomic_load(&use.handles), n);
 	ck_assert_int_eq(references, (int)n);
+}
+
+static void assert_open(unsigned n)
+{
+	assert_handles(n);
 	ck_assert_uint_eq(trigger, n ? fh : 0);
 }
 
-START_TEST(a_release_that_no_operation_sees_closes_its_handle)
+/* Starts a worker of one thread. The kernel's end of its device. */
+static int start_worker(void)
 {
 	const struct fuse_lowlevel_ops none = { 0 };
 	char name[] = "lxcfs", *argv[] = { name, NULL };
 	struct fuse_args args = FUSE_ARGS_INIT(1, argv);
 	struct fuse_session *session = fuse_session_new(&args, &none, sizeof(none), NULL);
-	const struct release r = release_of(_i ? FUSE_RELEASEDIR : FUSE_RELEASE, fh);
-	struct fuse_out_header out;
+	const struct timeval patience = { .tv_sec = 10 };
+	static int device[2];
 	struct loop *loop;
-	int device[2];
 
 	ck_assert_ptr_nonnull(session);
 	fuse_opt_free_args(&args);
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, device), 0);
+	ck_assert_int_eq(
+		setsockopt(device[1], SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)), 0);
 	ck_assert_int_eq(fuse_session_custom_io(session, &reply_io, device[0]), 0);
 	ck_assert_int_eq(
 		loop_start(&(struct loop_config){ session, &fs, area, device, 1, true }, &loop), 0);
-	ck_assert_int_eq(write(device[1], &r, sizeof(r)), sizeof(r));
-	ck_assert_int_eq(read(device[1], &out, sizeof(out)), sizeof(out));
+	return device[1];
+}
+
+START_TEST(a_release_that_no_operation_sees_closes_its_handle)
+{
+	const struct release r = release_of(_i ? FUSE_RELEASEDIR : FUSE_RELEASE, fh);
+	const int kernel = start_worker();
+	struct fuse_out_header out;
+
+	ck_assert_int_eq(write(kernel, &r, sizeof(r)), sizeof(r));
+	ck_assert_int_eq(read(kernel, &out, sizeof(out)), sizeof(out));
 	ck_assert_uint_eq(out.unique, r.header.unique);
 	ck_assert_int_eq(out.error, -EIO); /* it was not our operation that answered */
 	assert_open(0);
+}
+END_TEST
+
+/* What the last worker was at when it died; `fh` is what it opened, or armed. Its answer: */
+static int answer_to_left(uint32_t opcode)
+{
+	const struct fuse_in_header left = {
+		.len = sizeof(left), .opcode = opcode, .unique = 5, .nodeid = FILE_NODE
+	};
+	struct fuse_out_header out;
+
+	memcpy(area->slots[0].request, &left, sizeof(left));
+	atomic_store(&area->slots[0].fh, fh);
+	ck_assert_int_eq(read(start_worker(), &out, sizeof(out)), sizeof(out));
+	ck_assert_uint_eq(out.unique, left.unique);
+	/* The slot is empty when the thread has done with the handle, too. */
+	for (int i = 0; i < 1000 && handover_slot_length(&area->slots[0]) != 0; i++)
+		usleep(1000);
+	return out.error;
+}
+
+/* Nobody is left to open it once more, or to close it. And the watch that was to tell it may have
+ * died before it did, which would leave the reader waiting for ever. */
+START_TEST(a_killed_reader_is_told_though_the_watch_died_and_holds_nothing)
+{
+	atomic_store(&area->slots[0].answered, 5);
+	ck_assert_int_eq(answer_to_left(_i ? FUSE_OPENDIR : FUSE_OPEN), -EINTR);
+	assert_handles(0);
+}
+END_TEST
+
+START_TEST(an_open_that_is_given_up_holds_nothing)
+{
+	atomic_store(&area->slots[0].crashes, WATCH_CRASHES_MAX);
+	ck_assert_int_eq(answer_to_left(FUSE_OPEN), -EIO);
+	assert_handles(0);
+}
+END_TEST
+
+START_TEST(what_is_open_stays_so_when_a_write_to_it_is_given_up)
+{
+	atomic_store(&area->slots[0].crashes, WATCH_CRASHES_MAX);
+	ck_assert_int_eq(answer_to_left(FUSE_WRITE), -EIO);
+	assert_handles(1);
 }
 END_TEST
 
@@ -198,6 +259,10 @@ int main(void)
 	tcase_set_tags(c, "loop");
 	tcase_add_checked_fixture(c, setup, NULL);
 	tcase_add_loop_test(c, a_release_that_no_operation_sees_closes_its_handle, 0, 2);
+	tcase_add_loop_test(
+		c, a_killed_reader_is_told_though_the_watch_died_and_holds_nothing, 0, 2);
+	tcase_add_test(c, an_open_that_is_given_up_holds_nothing);
+	tcase_add_test(c, what_is_open_stays_so_when_a_write_to_it_is_given_up);
 	suite_add_tcase(s, c);
 	return unit_run(s);
 }
