@@ -238,20 +238,22 @@ static int new_device(const struct target *t)
 	return mknod(new_name(t), S_IFCHR | 0666, 0x103);
 }
 
+/* By its directory's descriptor, for an address has no room for a long path. */
 static int new_socket(const struct target *t)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int fd, r, e;
+	const char *path = new_name(t), *name = strrchr(path, '/') + 1;
+	char dir[8192];
+	int dir_fd, fd, r, e;
 
-	if (strlen(new_name(t)) >= sizeof(address.sun_path)) {
-		errno = EROFS;
-		return -1;
-	}
-	strcpy(address.sun_path, new_name(t));
+	snprintf(dir, sizeof(dir), "%.*s", (int)(name - path), path);
+	dir_fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/%s", dir_fd, name);
 	fd = socket(AF_UNIX, SOCK_STREAM, 0);
 	r = bind(fd, (struct sockaddr *)&address, sizeof(address));
 	e = errno;
 	close(fd);
+	close(dir_fd);
 	errno = e;
 	return r;
 }
