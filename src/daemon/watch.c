@@ -126,16 +126,17 @@ static void look(struct sightings *seen, const struct handover_slot *slot)
 
 /* Whoever was killed dies only when its request is answered, and its container with it. */
 static void let_killed_go(
-	struct loop *loop, unsigned i, struct sightings *seen, const struct handover_slot *slot)
+	struct loop *loop, unsigned i, struct sightings *seen, struct handover_slot *slot)
 {
+	uint64_t since_ns = seen->since_ns;
 	struct fuse_in_header header;
 
 	if (seen->answered || seen->ticks < KILLED_TICKS || seen->ticks % KILLED_EVERY != 0)
 		return;
 	memcpy(&header, slot->request, sizeof(header));
-	/* Still the same one, so what was copied is of one piece. */
-	atomic_thread_fence(memory_order_acquire);
-	if (atomic_load(&slot->since_ns) != seen->since_ns ||
+	/* Still the same one, so what was copied is of one piece: no read before an exchange is put
+	 * off until after it. */
+	if (!atomic_compare_exchange_strong(&slot->since_ns, &since_ns, since_ns) ||
 		!request_is_of_killed((pid_t)header.pid))
 		return;
 	loop_answer_for(loop, i, header.unique, EINTR);
@@ -204,7 +205,7 @@ void watch_run(struct handover *handover, struct loop *loop, unsigned n, unsigne
 			wait_for_work(handover, n);
 		nanosleep(&tick, NULL);
 		for (unsigned i = 0; i < n; i++) {
-			const struct handover_slot *slot = &handover->slots[i];
+			struct handover_slot *slot = &handover->slots[i];
 
 			look(&seen[i], slot);
 			if (seen[i].ticks > 0)
