@@ -186,7 +186,7 @@ static void start_session(void)
 static void start(void)
 {
 	static struct options options;
-	const struct root *root = machine_root();
+	const struct root *root = machine_root(machine_get(MACHINE_V2));
 	struct container_config containers = {
 		.root = root, .max_records = 64, .max_callers = 8, .no_ioctl = true
 	};
