@@ -44,6 +44,7 @@ static union {
 } request;
 static uint32_t asked_size;
 static unsigned replies;
+static size_t told; /* bytes of the last reply, without its header */
 
 /* --- replies ------------------------------------------------------------------------------- */
 
@@ -126,6 +127,7 @@ static ssize_t take_reply(int fd, struct iovec *iov, int count, void *userdata)
 	FUZZ_ASSERT(header.error <= 0 && header.error > -512);
 	FUZZ_ASSERT(header.error == 0 || n == sizeof(header));
 	replies++;
+	told = n - sizeof(header);
 	if (header.error == 0)
 		check_payload(reply + sizeof(header), n - sizeof(header));
 	return (ssize_t)n;
@@ -234,6 +236,9 @@ union front {
 	uint8_t any[64];
 };
 
+/* A bit of `process`, beside the two that choose one: a READ that is not for read(2). */
+#define FOR_PAGE_CACHE 4u
+
 struct wish {
 	uint8_t opcode, node, handle, process;
 	uint16_t offset, size;
@@ -258,6 +263,10 @@ static size_t fill_front(union front *f, const struct wish *w, uint64_t fh, size
 	case FUSE_READDIRPLUS:
 		asked_size = w->size;
 		f->read = (struct fuse_read_in){ .fh = fh, .offset = w->offset, .size = w->size };
+		if (!(w->process & FOR_PAGE_CACHE)) {
+			f->read.read_flags = FUSE_READ_LOCKOWNER;
+			f->read.lock_owner = 1;
+		}
 		return sizeof(f->read);
 	case FUSE_WRITE:
 		f->write = (struct fuse_write_in){
@@ -323,10 +332,28 @@ static void release_all(void)
 	n_nodes = 1;
 }
 
+static void ask_by_name(uint8_t node, const char *name)
+{
+	ask(&(struct wish){ .node = node }, (struct slice){ name, strlen(name) + 1 });
+}
+
+/* A worker that answers everything with an error would be looked at in vain. */
+static void check_service(void)
+{
+	ask_by_name(0, "proc");
+	ask_by_name(1, "meminfo");
+	ask(&(struct wish){ .opcode = 1, .node = 2 }, (struct slice){ "", 0 });
+	ask(&(struct wish){ .opcode = 2, .node = 2, .size = 4096 }, (struct slice){ "", 0 });
+	FUZZ_ASSERT(told > 100);
+	release_all();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	if (!session)
+	if (!session) {
 		start();
+		check_service();
+	}
 	for (unsigned i = 0; i < REQUESTS_MAX && size >= 9; i++) {
 		const struct wish w = { data[0], data[1], data[2], data[3],
 			(uint16_t)(data[4] | data[5] << 8), (uint16_t)(data[6] | data[7] << 8) };

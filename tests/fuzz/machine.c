@@ -129,14 +129,15 @@ static int compare(const void *a, const void *b)
 }
 
 /* Its namespaces are the daemon's: whoever is in the root cgroup sees the host there, and who is in
- * another one that cgroup. */
+ * another one that cgroup. As in the kernel's, such a link names the inode that it leads to. */
 static void add_processes(const struct machine *m)
 {
 	autofree char *cgroups = NULL;
 
 	shell(m,
 		"mkdir -p proc/self/ns proc/100/ns && cd proc && for n in pid cgroup mnt; do "
-		"echo >self/ns/$n && ln self/ns/$n 100/ns/$n; done && "
+		">self/ns/$n && i=$n:[$(stat -c %i self/ns/$n)] && mv self/ns/$n self/ns/$i && "
+		"ln -s $i self/ns/$n && cp -dl self/ns/$n self/ns/$i 100/ns/ || exit 1; done && "
 		"ln -s / 100/root && "
 		"cp self/mountinfo 100/ && "
 		"printf 'Name:\\ta\\nPPid:\\t1\\nNSpid:\\t100\\n' >100/status && "
