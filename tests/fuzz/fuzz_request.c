@@ -7,14 +7,21 @@
  *
  * A request: opcode, node, handle, process (a byte each), offset and size (two each), then a length
  * byte and so many bytes of names or data. Nodes and handles are those that replies told, so that
- * requests follow from each other.
+ * requests follow from each other. In place of a request, something may happen to a trigger that
+ * one of them has armed.
  */
+#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <linux/fuse.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
+#include "../../src/daemon/request.h"
+#include "../../src/fs/trigger.h"
 #include "account.h"
 #include "container.h"
 #include "fs.h"
@@ -23,6 +30,7 @@
 #include "host.h"
 #include "machine.h"
 #include "slab.h"
+#include "stalls.h"
 
 #define KNOWN 16
 #define REQUESTS_MAX 64
@@ -31,29 +39,34 @@ static struct fs *fs;
 static struct fuse_session *session;
 static struct handover *handover;
 
-static uint64_t nodes[KNOWN] = { FUSE_ROOT_ID }, handles[KNOWN];
+static uint64_t nodes[KNOWN] = { FUSE_ROOT_ID }, handles[REQUESTS_MAX];
 static unsigned n_nodes = 1, n_handles;
 
-/* The request under way, and how often it was answered. */
-static union {
-	struct {
-		struct fuse_in_header header;
-		uint8_t body[HANDOVER_REQUEST - sizeof(struct fuse_in_header)];
-	};
-	uint8_t bytes[HANDOVER_REQUEST];
-} request;
+/* What polled files are called; and where who polls is woken through: the worker's end, and the
+ * kernel's. */
+static uint64_t polled[REQUESTS_MAX];
+static unsigned n_polled;
+static int device[2];
+
+struct request {
+	struct fuse_in_header header;
+	uint8_t body[HANDOVER_REQUEST - sizeof(struct fuse_in_header)];
+};
+
+/* The request under way, which lies in the worker's slot, and how often it was answered. */
+static struct request *request;
 static uint32_t asked_size;
 static unsigned replies;
 static size_t told; /* bytes of the last reply, without its header */
 
 /* --- replies ------------------------------------------------------------------------------- */
 
-static void know(uint64_t *list, unsigned *n, uint64_t number)
+static void know(uint64_t *list, unsigned *n, unsigned max, uint64_t number)
 {
-	for (unsigned i = 0; i < *n && i < KNOWN; i++)
+	for (unsigned i = 0; i < *n && i < max; i++)
 		if (list[i] == number)
 			return;
-	list[(*n)++ % KNOWN] = number;
+	list[(*n)++ % max] = number;
 }
 
 static void check_entries(const uint8_t *p, size_t n)
@@ -78,20 +91,22 @@ static void check_payload(const uint8_t *p, size_t n)
 {
 	struct fuse_entry_out entry;
 	struct fuse_open_out opened;
+	struct fuse_write_out written;
+	struct fuse_poll_out says;
 
-	switch (request.header.opcode) {
+	switch (request->header.opcode) {
 	case FUSE_LOOKUP:
 		FUZZ_ASSERT(n == sizeof(entry));
 		memcpy(&entry, p, sizeof(entry));
 		if (entry.nodeid != 0)
-			know(nodes, &n_nodes, entry.nodeid);
+			know(nodes, &n_nodes, KNOWN, entry.nodeid);
 		break;
 	case FUSE_OPEN:
 	case FUSE_OPENDIR:
 		FUZZ_ASSERT(n == sizeof(opened));
 		memcpy(&opened, p, sizeof(opened));
 		FUZZ_ASSERT(opened.fh != 0);
-		know(handles, &n_handles, opened.fh);
+		know(handles, &n_handles, REQUESTS_MAX, opened.fh);
 		break;
 	case FUSE_READDIR:
 		check_entries(p, n);
@@ -99,6 +114,17 @@ static void check_payload(const uint8_t *p, size_t n)
 		break;
 	case FUSE_READ:
 		FUZZ_ASSERT(n <= asked_size);
+		break;
+	case FUSE_WRITE:
+		FUZZ_ASSERT(n == sizeof(written));
+		memcpy(&written, p, sizeof(written));
+		FUZZ_ASSERT(written.size == asked_size);
+		break;
+	case FUSE_POLL:
+		FUZZ_ASSERT(n == sizeof(says));
+		memcpy(&says, p, sizeof(says));
+		FUZZ_ASSERT(says.revents == TRIGGER_NONE || says.revents == TRIGGER_QUIET ||
+			says.revents == TRIGGER_EVENT || says.revents == (POLLIN | POLLRDNORM));
 		break;
 	default:
 		break;
@@ -123,7 +149,7 @@ static ssize_t take_reply(int fd, struct iovec *iov, int count, void *userdata)
 	FUZZ_ASSERT(header.len == n);
 	if (header.unique == 0) /* a notification */
 		return (ssize_t)n;
-	FUZZ_ASSERT(header.unique == request.header.unique);
+	FUZZ_ASSERT(header.unique == request->header.unique);
 	FUZZ_ASSERT(header.error <= 0 && header.error > -512);
 	FUZZ_ASSERT(header.error == 0 || n == sizeof(header));
 	replies++;
@@ -131,6 +157,25 @@ static ssize_t take_reply(int fd, struct iovec *iov, int count, void *userdata)
 	if (header.error == 0)
 		check_payload(reply + sizeof(header), n - sizeof(header));
 	return (ssize_t)n;
+}
+
+/* What the worker wrote by itself: who polls is to ask again, by a name that a POLL told. */
+static void check_wake_up(void)
+{
+	struct {
+		struct fuse_out_header header;
+		struct fuse_notify_poll_wakeup_out wakeup;
+	} note;
+	ssize_t n = recv(device[1], &note, sizeof(note), MSG_DONTWAIT | MSG_TRUNC);
+	unsigned i = 0;
+
+	if (n < 0)
+		return;
+	FUZZ_ASSERT(n == sizeof(note) && note.header.len == sizeof(note));
+	FUZZ_ASSERT(note.header.unique == 0 && note.header.error == FUSE_NOTIFY_POLL);
+	while (i < n_polled && polled[i] != note.wakeup.kh)
+		i++;
+	FUZZ_ASSERT(i < n_polled && note.wakeup.kh != 0);
 }
 
 static ssize_t read_nothing(int fd, void *buffer, size_t size, void *userdata)
@@ -156,14 +201,24 @@ static void send_request(size_t body)
 {
 	static uint64_t unique;
 
-	struct fuse_buf buf = { .mem = request.bytes };
+	struct fuse_buf buf = { .mem = request };
+	char words[REQUEST_WORDS];
 
-	request.header.len = (uint32_t)(sizeof(request.header) + body);
-	request.header.unique = unique += 2;
-	buf.size = request.header.len;
+	request->header.len = (uint32_t)(sizeof(request->header) + body);
+	request->header.unique = unique += 2;
+	buf.size = request->header.len;
 	replies = 0;
-	fs_release(fs, buf.mem, buf.size); /* as the worker's loop does */
-	fuse_session_process_buf(session, &buf);
+	request_describe(fs, buf.mem, buf.size, words);
+	for (const char *c = words; *c; c++)
+		FUZZ_ASSERT(isprint((unsigned char)*c));
+	/* As the worker's loop does. */
+	if (request_wants_reply(request->header.opcode))
+		fs_sharer(fs, buf.mem, buf.size);
+	if (request->header.opcode != FUSE_INTERRUPT) {
+		fs_release(fs, buf.mem, buf.size);
+		fuse_session_process_buf(session, &buf);
+	}
+	handover_slot_clear(&handover->slots[0]);
 }
 
 static void start_session(void)
@@ -177,17 +232,17 @@ static void start_session(void)
 	fuse_set_log_func(be_quiet);
 	session = fuse_session_new(&args, &fs_operations, sizeof(fs_operations), fs);
 	fuse_opt_free_args(&args);
-	FUZZ_ASSERT(session && fuse_session_custom_io(session, &io, 0) == 0);
+	FUZZ_ASSERT(session && fuse_session_custom_io(session, &io, device[0]) == 0);
 	FUZZ_ASSERT(fs_attach(fs, session) == 0);
-	request.header.opcode = FUSE_INIT;
-	memcpy(request.body, &init, sizeof(init));
+	request->header.opcode = FUSE_INIT;
+	memcpy(request->body, &init, sizeof(init));
 	send_request(sizeof(init));
 	FUZZ_ASSERT(replies == 1);
 }
 
 static void start(void)
 {
-	static struct options options;
+	static struct options options = { .enable_psi_poll = true };
 	const struct root *root = machine_root(machine_get(MACHINE_V2));
 	struct container_config containers = {
 		.root = root, .max_records = 64, .max_callers = 8, .no_ioctl = true
@@ -196,23 +251,29 @@ static void start(void)
 	struct cgroup_layout *layout;
 	int fd;
 
+	FUZZ_ASSERT(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, device) == 0);
 	FUZZ_ASSERT(handover_new(&fd, &handover) == 0);
 	FUZZ_ASSERT(slab_new(handover->pages, handover->links, HANDOVER_PAGES, &config.slab) == 0);
 	FUZZ_ASSERT(account_store_new(handover->accounts, HANDOVER_ACCOUNTS, config.slab,
 			    &config.accounts) == 0);
 	FUZZ_ASSERT(host_new(root, &config.host) == 0 && cgroup_layout_new(root, &layout) == 0);
 	FUZZ_ASSERT(cgroup_tree_new(layout, 16, &containers.tree) == 0);
+	cgroup_tree_set_writer(containers.tree, stalls_open, (void *)root);
 	containers.layout = config.layout = layout;
 	containers.accounts = config.accounts;
 	config.handover = handover;
 	FUZZ_ASSERT(container_cache_new(&containers, &config.containers) == 0);
 	FUZZ_ASSERT(fs_new(&config, &fs) == 0);
 	handover_set_my_slot(&handover->slots[0]);
+	request = (struct request *)handover->slots[0].request;
 	start_session();
 }
 
 /* --- requests ------------------------------------------------------------------------------ */
 
+#define HAPPENS UINT32_MAX /* no opcode: an event */
+
+/* Their order is the inputs': a new one goes to the end. */
 static const uint32_t opcodes[] = { FUSE_LOOKUP, FUSE_OPEN, FUSE_READ, FUSE_OPENDIR, FUSE_READDIR,
 	FUSE_GETATTR, FUSE_WRITE, FUSE_POLL, FUSE_RELEASE, FUSE_RELEASEDIR, FUSE_FORGET,
 	FUSE_BATCH_FORGET, FUSE_SETATTR, FUSE_READLINK, FUSE_SYMLINK, FUSE_MKNOD, FUSE_MKDIR,
@@ -220,7 +281,7 @@ static const uint32_t opcodes[] = { FUSE_LOOKUP, FUSE_OPEN, FUSE_READ, FUSE_OPEN
 	FUSE_GETXATTR, FUSE_LISTXATTR, FUSE_REMOVEXATTR, FUSE_FLUSH, FUSE_FSYNCDIR, FUSE_GETLK,
 	FUSE_SETLK, FUSE_SETLKW, FUSE_ACCESS, FUSE_CREATE, FUSE_BMAP, FUSE_IOCTL, FUSE_FALLOCATE,
 	FUSE_READDIRPLUS, FUSE_RENAME2, FUSE_LSEEK, FUSE_COPY_FILE_RANGE, FUSE_SETUPMAPPING,
-	FUSE_SYNCFS, 51, 52, 4000 };
+	FUSE_SYNCFS, 51, 52, 4000, FUSE_INTERRUPT, HAPPENS };
 
 /* What is in front of a request's names or data. */
 union front {
@@ -247,7 +308,7 @@ struct wish {
 static size_t fill_front(union front *f, const struct wish *w, uint64_t fh, size_t data)
 {
 	*f = (union front){ 0 };
-	switch (request.header.opcode) {
+	switch (request->header.opcode) {
 	case FUSE_LOOKUP:
 	case FUSE_UNLINK:
 	case FUSE_RMDIR:
@@ -269,12 +330,14 @@ static size_t fill_front(union front *f, const struct wish *w, uint64_t fh, size
 		}
 		return sizeof(f->read);
 	case FUSE_WRITE:
+		asked_size = (uint32_t)data;
 		f->write = (struct fuse_write_in){
 			.fh = fh, .offset = w->offset, .size = (uint32_t)data
 		};
 		return sizeof(f->write);
 	case FUSE_POLL:
 		f->poll = (struct fuse_poll_in){ .fh = fh, .kh = w->size, .flags = w->offset & 1 };
+		polled[n_polled++ % REQUESTS_MAX] = w->size;
 		return sizeof(f->poll);
 	case FUSE_RELEASE:
 	case FUSE_RELEASEDIR:
@@ -296,39 +359,40 @@ static size_t fill_front(union front *f, const struct wish *w, uint64_t fh, size
 	}
 }
 
-static bool is_silent(uint32_t opcode)
-{
-	return opcode == FUSE_FORGET || opcode == FUSE_BATCH_FORGET;
-}
-
 static void ask(const struct wish *w, struct slice data)
 {
 	const uint64_t fh =
-		w->handle < KNOWN && w->handle < n_handles ? handles[w->handle] : w->handle;
+		w->handle < REQUESTS_MAX && w->handle < n_handles ? handles[w->handle] : w->handle;
 	union front front;
 	size_t n;
 
-	memset(&request, 0, sizeof(request));
-	request.header.opcode = opcodes[w->opcode % countof(opcodes)];
-	request.header.nodeid = w->node < KNOWN && w->node < n_nodes ? nodes[w->node]
-		: w->node % 2                                        ? UINT64_C(0x100000) + w->size
-								     : w->node;
-	request.header.pid = w->process % 4 == 3 ? w->process : MACHINE_PID;
+	if (opcodes[w->opcode % countof(opcodes)] == HAPPENS) {
+		stalls_happen(w->handle, w->offset % STALLS_EVENTS);
+		check_wake_up();
+		return;
+	}
+	memset(request, 0, sizeof(*request));
+	request->header.opcode = opcodes[w->opcode % countof(opcodes)];
+	request->header.nodeid = w->node < KNOWN && w->node < n_nodes ? nodes[w->node]
+		: w->node % 2                                         ? UINT64_C(0x100000) + w->size
+								      : w->node;
+	request->header.pid = w->process % 4 == 3 ? w->process : MACHINE_PID;
 	n = fill_front(&front, w, fh, data.n);
-	memcpy(request.body, &front, n);
-	memcpy(request.body + n, data.p, data.n);
+	memcpy(request->body, &front, n);
+	memcpy(request->body + n, data.p, data.n);
 	send_request(n + data.n + 2); /* two names end */
-	FUZZ_ASSERT(replies == !is_silent(request.header.opcode));
+	FUZZ_ASSERT(replies == request_wants_reply(opcodes[w->opcode % countof(opcodes)]));
 }
 
 /* Nothing is left for the next input but nodes, which are for ever. */
 static void release_all(void)
 {
-	for (unsigned i = 0; i < n_handles && i < KNOWN; i++)
+	for (unsigned i = 0; i < n_handles; i++)
 		for (uint8_t opcode = 8; opcode <= 9; opcode++)
 			ask(&(struct wish){ .opcode = opcode, .handle = (uint8_t)i },
 				(struct slice){ "", 0 });
-	n_handles = 0;
+	stalls_forget();
+	n_handles = n_polled = 0;
 	n_nodes = 1;
 }
 

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Stands between the table of triggers and the C library. The thread that waits for events is known
+ * by waiting for ever, a descriptor of a trigger by what it is watched for: no other thread and no
+ * other descriptor of a worker is like that.
+ */
+#include "stalls.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "fuzz.h"
+
+#define ARMED_MAX 64
+
+int __real_epoll_ctl(int epfd, int op, int fd, struct epoll_event *event);
+int __wrap_epoll_ctl(int epfd, int op, int fd, struct epoll_event *event);
+int __real_epoll_wait(int epfd, struct epoll_event *events, int max, int timeout);
+int __wrap_epoll_wait(int epfd, struct epoll_event *events, int max, int timeout);
+
+/* Descriptors of our own, since the worker closes its. */
+static struct {
+	int fd;
+	epoll_data_t data;
+} armed[ARMED_MAX];
+static unsigned n_armed;
+
+static struct {
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	bool waits; /* the thread does */
+	bool given; /* what it has not taken yet */
+	struct epoll_event event;
+} thread = { .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
+
+/* --- the file ------------------------------------------------------------------------------ */
+
+/* The opener refuses whatever else, and there is no reason to ask it. */
+static bool is_good(struct slice path)
+{
+	struct slice part;
+
+	if (slice_starts(path, "/") || !slice_ends(path, ".pressure"))
+		return false;
+	while (slice_cut(&path, '/', &part))
+		if (part.n == 0 || slice_equal(part, ".."))
+			return false;
+	return true;
+}
+
+int stalls_open(void *data, const char *path)
+{
+	const struct root *root = data;
+	autoclose int copy = memfd_create("pressure", MFD_CLOEXEC);
+	autofree char *below = NULL;
+	autotext text = { 0 };
+	int r;
+
+	FUZZ_ASSERT(is_good(slice_str(path)));
+	FUZZ_ASSERT(copy >= 0 && asprintf(&below, "sys/fs/cgroup/%s", path) >= 0);
+	r = read_file_at(root->top, below, &text);
+	if (r < 0)
+		return r;
+	/* What is written goes behind the text, which the kernel would keep as it is. */
+	FUZZ_ASSERT(write(copy, text.data, text.len) == (ssize_t)text.len);
+	FUZZ_ASSERT(fcntl(copy, F_SETFL, O_APPEND) == 0);
+	return steal_fd(&copy);
+}
+
+static void stall(int fd)
+{
+	static const char text[] =
+		"some avg10=99.00 avg60=99.00 avg300=99.00 total=1000000000000\n"
+		"full avg10=99.00 avg60=99.00 avg300=99.00 total=1000000000000\n";
+
+	FUZZ_ASSERT(ftruncate(fd, 0) == 0 && write(fd, text, strlen(text)) > 0);
+}
+
+/* --- waiting ------------------------------------------------------------------------------- */
+
+int __wrap_epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
+{
+	if (op != EPOLL_CTL_ADD || event->events != EPOLLPRI)
+		return __real_epoll_ctl(epfd, op, fd, event);
+	if (n_armed == ARMED_MAX) {
+		errno = ENOSPC;
+		return -1;
+	}
+	armed[n_armed].fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	armed[n_armed].data = event->data;
+	FUZZ_ASSERT(armed[n_armed].fd >= 0);
+	n_armed++;
+	return 0;
+}
+
+int __wrap_epoll_wait(int epfd, struct epoll_event *events, int max, int timeout)
+{
+	if (timeout >= 0)
+		return __real_epoll_wait(epfd, events, max, timeout);
+	pthread_mutex_lock(&thread.lock);
+	thread.waits = true;
+	pthread_cond_broadcast(&thread.changed);
+	while (!thread.given)
+		pthread_cond_wait(&thread.changed, &thread.lock);
+	thread.waits = thread.given = false;
+	events[0] = thread.event;
+	pthread_mutex_unlock(&thread.lock);
+	return 1;
+}
+
+void stalls_happen(unsigned i, enum stalls_event event)
+{
+	if (i >= n_armed)
+		return;
+	if (event == STALLS_MANY)
+		stall(armed[i].fd);
+	pthread_mutex_lock(&thread.lock);
+	while (!thread.waits)
+		pthread_cond_wait(&thread.changed, &thread.lock);
+	thread.event = (struct epoll_event){
+		.events = event == STALLS_ENDED ? EPOLLERR : EPOLLPRI,
+		.data = armed[i].data,
+	};
+	thread.given = true;
+	pthread_cond_broadcast(&thread.changed);
+	while (thread.given || !thread.waits)
+		pthread_cond_wait(&thread.changed, &thread.lock);
+	pthread_mutex_unlock(&thread.lock);
+}
+
+void stalls_forget(void)
+{
+	while (n_armed > 0)
+		close(armed[--n_armed].fd);
+}
