@@ -87,6 +87,13 @@ static void old_entry(const struct disktime_old *old, size_t i, struct disktime_
 	memcpy(ret, old->entries + i * sizeof(*ret), sizeof(*ret));
 }
 
+/* Another reader was faster, with a later sample: what it stored stays, and no interval ends now
+ * that the next reader would know nothing of. */
+static bool is_late(const struct disktime_old *old, const struct disktime_sample *sample)
+{
+	return old->entries && sample->now_ns < old->head.now_ns;
+}
+
 /* The entry of a device. One that is new begins its first interval at the last sample, when the
  * container had no I/O on it, or at the container's start. */
 static struct disktime_entry find_entry(struct disktime_old *old, const struct host_disk *disk)
@@ -244,7 +251,7 @@ static void advance_disks(struct disktime_old *old, const struct disktime_sample
 			continue;
 		e = find_entry(old, disk);
 		now = measure(sample, disk, device);
-		if (interval_is_over(&e, &now))
+		if (!is_late(old, sample) && interval_is_over(&e, &now))
 			add_interval(&e, &now);
 		d->disks[d->n] = (struct disktime_disk){ .host = disk };
 		fill_columns(&e, device, &d->disks[d->n++]);
@@ -303,8 +310,7 @@ int disktime_advance(struct slice old_bytes, const struct disktime_sample *sampl
 		return -ENOMEM;
 	}
 	memcpy(state->data + before, &head, sizeof(head));
-	/* Another reader was faster, with a later sample: what it stored stays. */
-	if (old.entries && sample->now_ns < old.head.now_ns)
+	if (is_late(&old, sample))
 		state->len = before;
 	*ret = d;
 	return 0;

@@ -245,6 +245,27 @@ START_TEST(a_late_reader_changes_nothing)
 }
 END_TEST
 
+/* What it has seen end is no end for those after it: 1 I/O of 100 ms then, but 9 short ones more.
+ */
+START_TEST(a_late_reader_shows_no_time_that_the_next_one_does_not)
+{
+	host_reads(10, 20, 20);
+	b.device.reads = 10;
+	look(5000);
+	/* A read that the host's snapshot lacks keeps the interval open; later than the next. */
+	b.device.reads = 11;
+	look(10);
+	ck_assert_uint_eq(shown(READ_MS), 20);
+	b.sample.now_ns -= 5 * NS_PER_MS;
+	host_reads(1, 100, 100);
+	look(0);
+	ck_assert_uint_eq(shown(READ_MS), 20);
+	host_reads(9, 0, 0);
+	look(10);
+	ck_assert_uint_eq(shown(READ_MS), 30);
+}
+END_TEST
+
 START_TEST(times_stand_still_while_the_hosts_counters_begin_anew)
 {
 	host_reads(1000, 5000, 4000);
@@ -430,6 +451,7 @@ int main(void)
 	tcase_add_test(c, discards_that_an_old_kernel_does_not_time_hold_nothing_up);
 	tcase_add_test(c, a_device_that_keeps_no_statistics_holds_nothing_up);
 	tcase_add_test(c, a_late_reader_changes_nothing);
+	tcase_add_test(c, a_late_reader_shows_no_time_that_the_next_one_does_not);
 	tcase_add_test(c, times_stand_still_while_the_hosts_counters_begin_anew);
 	tcase_add_test(c, the_kernels_32_bit_milliseconds_may_wrap);
 	tcase_add_test(c, a_device_that_vanishes_and_returns_goes_on_from_its_times);
