@@ -253,10 +253,10 @@ int cputime_advance(struct slice old_bytes, struct slice predecessor,
 	autofree struct lane *lanes = NULL;
 	int r;
 
-	if (cputime_state_read(old_bytes, sample->user_hz, &old)) {
+	if (cputime_state_read(old_bytes, sample->user_hz, sample->now_ns, &old)) {
 		r = begin_next(&a, &old);
 	} else {
-		cputime_state_read(predecessor, sample->user_hz, &old);
+		cputime_state_read(predecessor, sample->user_hz, sample->now_ns, &old);
 		r = begin_first(&a, &old);
 	}
 	if (r < 0)

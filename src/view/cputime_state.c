@@ -17,6 +17,9 @@
 /* A printed column is never further than that from its exact time, in ticks. */
 #define DRIFT_MAX 16
 
+/* A reader may be that late with its sample; a state from further ahead is none of ours. */
+#define FUTURE_NS (60 * NS_PER_S)
+
 struct cputime_state_head cputime_state_empty(unsigned user_hz)
 {
 	return (struct cputime_state_head){
@@ -37,13 +40,14 @@ static bool owed_good(const struct cputime_state_head *h)
 	return true;
 }
 
-static bool head_good(const struct cputime_state_head *h, size_t n, unsigned user_hz)
+static bool head_good(
+	const struct cputime_state_head *h, size_t n, unsigned user_hz, uint64_t now_ns)
 {
 	return h->magic == MAGIC && h->version == VERSION && h->user_hz == user_hz &&
 		h->n_cpus <= CPUMASK_MAX &&
 		n == sizeof(*h) + h->n_cpus * sizeof(struct cputime_state_cpu) &&
-		h->start_ns <= h->now_ns && cputime_busy_sum(&h->carry) <= CARRY_MAX &&
-		owed_good(h);
+		h->start_ns <= h->now_ns && sat_sub(h->now_ns, now_ns) <= FUTURE_NS &&
+		cputime_busy_sum(&h->carry) <= CARRY_MAX && owed_good(h);
 }
 
 static bool column_good(uint64_t ns, uint64_t ticks, unsigned user_hz)
@@ -54,11 +58,14 @@ static bool column_good(uint64_t ns, uint64_t ticks, unsigned user_hz)
 	return drift <= bound && drift >= -bound;
 }
 
-static bool cpu_good(const struct cputime_state_cpu *cpu, unsigned user_hz)
+/* No CPU was there for longer than the container, nor busy for longer than it was there. */
+static bool cpu_good(const struct cputime_state_cpu *cpu, const struct cputime_state_head *head)
 {
+	const unsigned user_hz = head->user_hz;
 	const uint64_t busy_ns = cputime_busy_sum(&cpu->busy);
 
 	if (cpu->cpu >= CPUMASK_MAX || busy_ns > cpu->time_ns ||
+		cpu->time_ns > head->now_ns - head->start_ns ||
 		cputime_busy_sum(&cpu->carry) > CARRY_MAX)
 		return false;
 	for (unsigned c = 0; c < CPUTIME_BUSY; c++)
@@ -76,14 +83,15 @@ static bool cpus_good(const struct cputime_state *s)
 		struct cputime_state_cpu cpu;
 
 		cputime_state_cpu(s, i, &cpu);
-		if (cpu.cpu < above || !cpu_good(&cpu, s->head.user_hz))
+		if (cpu.cpu < above || !cpu_good(&cpu, &s->head))
 			return false;
 		above = cpu.cpu + 1;
 	}
 	return true;
 }
 
-bool cputime_state_read(struct slice bytes, unsigned user_hz, struct cputime_state *ret)
+bool cputime_state_read(
+	struct slice bytes, unsigned user_hz, uint64_t now_ns, struct cputime_state *ret)
 {
 	struct cputime_state s;
 
@@ -92,7 +100,7 @@ bool cputime_state_read(struct slice bytes, unsigned user_hz, struct cputime_sta
 		return false;
 	memcpy(&s.head, bytes.p, sizeof(s.head));
 	s.cpus = bytes.p + sizeof(s.head);
-	if (!head_good(&s.head, bytes.n, user_hz) || !cpus_good(&s))
+	if (!head_good(&s.head, bytes.n, user_hz, now_ns) || !cpus_good(&s))
 		return false;
 	*ret = s;
 	return true;

@@ -67,8 +67,10 @@ struct cputime_state {
 
 struct cputime_state_head cputime_state_empty(unsigned user_hz);
 
-/* False, and a state without CPUs and source, when the bytes are none of ours or garbage. */
-bool cputime_state_read(struct slice bytes, unsigned user_hz, struct cputime_state *ret);
+/* False, and a state without CPUs and source, when the bytes are none of ours or garbage. `now_ns`:
+ * of the sample at hand, which a state cannot be far ahead of. */
+bool cputime_state_read(
+	struct slice bytes, unsigned user_hz, uint64_t now_ns, struct cputime_state *ret);
 
 void cputime_state_cpu(const struct cputime_state *s, size_t i, struct cputime_state_cpu *ret);
 

@@ -51,7 +51,7 @@ static void read_ticks(struct slice bytes)
 {
 	struct cputime_state state;
 
-	ck_assert(cputime_state_read(bytes, 100, &state));
+	ck_assert(cputime_state_read(bytes, 100, w.now_ns, &state));
 	for (size_t i = 0; i < state.head.n_cpus; i++) {
 		struct cputime_state_cpu cpu;
 

@@ -51,6 +51,38 @@ START_TEST(a_state_that_is_cut_or_of_another_kind_counts_as_none)
 }
 END_TEST
 
+/* Its time stood still until then, with all counters. */
+START_TEST(a_state_from_the_future_counts_as_none)
+{
+	pass(100 * S);
+	look();
+	w.now_ns -= 61 * S;
+	memset(w.ticks, 0, sizeof(w.ticks));
+	look();
+	shows(0, 0, 0, 0, 3900);
+	pass(1 * S);
+	look();
+	shows(0, 0, 0, 0, 4000);
+}
+END_TEST
+
+START_TEST(a_cpu_that_was_there_for_longer_than_the_container_counts_as_none)
+{
+	struct cputime_state_cpu cpu;
+	char *at;
+
+	pass(10 * S);
+	look();
+	at = w.state.data + sizeof(struct cputime_state_head);
+	memcpy(&cpu, at, sizeof(cpu));
+	cpu.time_ns += 1 * S;
+	cpu.ticks[CPUTIME_IDLE] += 100;
+	memcpy(at, &cpu, sizeof(cpu));
+	look();
+	shows(0, 0, 0, 0, 1000);
+}
+END_TEST
+
 START_TEST(garbage_never_does_harm)
 {
 	autotext good = { 0 };
@@ -239,6 +271,8 @@ int main(void)
 	tcase_add_checked_fixture(c, cputime_machine_v2, cputime_machine_free);
 	tcase_set_tags(c, "long");
 	tcase_add_test(c, a_state_that_is_cut_or_of_another_kind_counts_as_none);
+	tcase_add_test(c, a_state_from_the_future_counts_as_none);
+	tcase_add_test(c, a_cpu_that_was_there_for_longer_than_the_container_counts_as_none);
 	tcase_add_test(c, garbage_never_does_harm);
 	tcase_add_loop_test(c, random_walk_v1_is_right_for_each_cpu, 0, 3);
 	tcase_add_loop_test(c, random_walk_v2_shows_the_whole_usage, 0, 3);
