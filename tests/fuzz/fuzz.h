@@ -7,6 +7,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "cleanup.h"
 #include "parse.h"
@@ -26,6 +27,8 @@ static inline struct text fuzz_text(const uint8_t *data, size_t size)
 /* Stops the fuzzer where an output is not what it must be for every input. */
 #define FUZZ_ASSERT(condition)                                                                     \
 	do {                                                                                       \
-		if (!(condition))                                                                  \
+		if (!(condition)) {                                                                \
+			fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition);    \
 			__builtin_trap();                                                          \
+		}                                                                                  \
 	} while (0)
