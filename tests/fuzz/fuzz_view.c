@@ -9,8 +9,10 @@
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "../../src/host/formats.h"
 #include "account.h"
 #include "cgroup.h"
 #include "fuzz.h"
@@ -98,6 +100,27 @@ static void check(const struct stage *s, const struct view *v, struct text *text
 	}
 }
 
+/* Of what a cgroup says: no counter is above MemTotal, but for those that have bounds of their own
+ * (SPEC 1), and swap's, which is the host's at most. */
+static void check_meminfo(const struct text *text)
+{
+	static const char *const others[] = { "Vmalloc", "Commit", "Huge", "SwapTotal",
+		"SwapFree" };
+	struct host_meminfo m = { 0 };
+
+	text_add(&m.text, text->data, text->len);
+	FUZZ_ASSERT(host_meminfo_parse(&m) != -ENOMEM && m.swap_free_kb <= m.swap_total_kb);
+	for (size_t i = 0; i < m.n_lines; i++) {
+		bool bounded = true;
+
+		for (size_t k = 0; k < countof(others); k++)
+			bounded = bounded && !slice_starts(m.lines[i].name, others[k]);
+		FUZZ_ASSERT(!bounded || m.lines[i].value <= m.mem_total_kb);
+	}
+	free(m.lines);
+	text_free(&m.text);
+}
+
 static void render_all(struct stage *s, const struct subject *subject, unsigned bits,
 	bool shapes_hold, bool learning)
 {
@@ -126,6 +149,9 @@ static void render_all(struct stage *s, const struct subject *subject, unsigned 
 			learn(s, &text);
 		else
 			check(s, &view_registry[i], &text, shapes_hold);
+		if (shapes_hold && !subject->is_host &&
+			strcmp(view_registry[i].path, "proc/meminfo") == 0)
+			check_meminfo(&text);
 	}
 }
 
