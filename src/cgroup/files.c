@@ -312,6 +312,8 @@ int cgroup_huge_size(struct cgroup *c, const char *size, unsigned *ret)
 		r = format_path(a, FILE_HUGETLB_USAGE, size, path, sizeof(path));
 		if (r == 0 && faccessat(dirfd_of(a), path, F_OK, 0) == 0)
 			return add_huge_size(c->tree, size, ret);
+		if (r == 0 && errno != ENOENT)
+			return -errno;
 	}
 	r = cgroup_verify(c);
 	return r < 0 ? r : -ENOENT;
