@@ -2,6 +2,8 @@
 /*
  * Which CPUs the machine has. Not which of them a container sees.
  */
+#include <errno.h>
+
 #include "cleanup.h"
 #include "clock.h"
 #include "snapshot.h"
@@ -13,13 +15,17 @@ static void destroy(struct host_snapshot *base)
 	free(base);
 }
 
-/* False where there is no such file, or none that names a CPU. */
-static bool load_list(struct host_cache *c, enum list list, struct cpumask *ret)
+/* -ENOENT where there is no such file, or none that we may see or that names a CPU. */
+static int load_list(struct host_cache *c, enum list list, struct cpumask *ret)
 {
 	autotext t = { 0 };
+	int r = host_cache_read(c, list, &t);
 
-	return host_cache_read(c, list, &t) == 0 && cpumask_parse(slice_of(&t), ret) == 0 &&
-		!cpumask_empty(ret);
+	if (r == -EACCES || r == -EPERM)
+		return -ENOENT;
+	if (r < 0)
+		return r;
+	return cpumask_parse(slice_of(&t), ret) == 0 && !cpumask_empty(ret) ? 0 : -ENOENT;
 }
 
 /* Kernels without SMP, and captured trees, may have no sysfs list. */
@@ -39,14 +45,16 @@ static int online_of_stat(struct host *h, uint64_t now_ns, struct cpumask *ret)
 static int load(struct host_cache *c, uint64_t now_ns, struct host_snapshot *base)
 {
 	struct host_cpus *cpus = (struct host_cpus *)base;
-	int r = 0;
+	int r = load_list(c, LIST_ONLINE, &cpus->online);
 
-	if (!load_list(c, LIST_ONLINE, &cpus->online))
+	if (r == -ENOENT)
 		r = online_of_stat(c->host, now_ns, &cpus->online);
 	if (r < 0)
 		return r;
-	if (!load_list(c, LIST_POSSIBLE, &cpus->possible))
-		cpus->possible = cpus->online;
+	r = load_list(c, LIST_POSSIBLE, &cpus->possible);
+	if (r != -ENOENT)
+		return r;
+	cpus->possible = cpus->online;
 	return 0;
 }
 
