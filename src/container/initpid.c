@@ -135,7 +135,7 @@ int initpid_parent_ns(int ns_fd, int *ret_fd, uint64_t *ret_ns)
 	return 0;
 }
 
-/* How many namespaces `ns` lies above the thread's own; -ENOENT when it does not. */
+/* How many namespaces `ns` lies above the thread's own; -ENOENT when it does not; -errno. */
 static int levels_up(const struct root *root, pid_t tid, uint64_t ns)
 {
 	struct proc_path path = proc_path(tid, "ns/pid");
@@ -147,13 +147,15 @@ static int levels_up(const struct root *root, pid_t tid, uint64_t ns)
 		return -errno;
 	its_ns = st.st_ino;
 	for (unsigned levels = 0; levels < DEPTH_MAX; levels++) {
-		int parent;
+		int parent, r;
 
 		if (its_ns == ns)
 			return (int)levels;
-		/* EPERM: the next one would be above the daemon's. */
-		if (initpid_parent_ns(fd, &parent, &its_ns) < 0)
-			break;
+		r = initpid_parent_ns(fd, &parent, &its_ns);
+		if (r == -EPERM)
+			break; /* the next one would be above the daemon's */
+		if (r < 0)
+			return r;
 		close(fd);
 		fd = parent;
 	}

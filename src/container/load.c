@@ -208,7 +208,7 @@ static void sample(struct load *l, struct entry *e, uint64_t period)
 	pthread_mutex_lock(&l->lock);
 	if (r == 0)
 		publish_locked(e, &state);
-	else if (r != -ENOMEM)
+	else if (r == -ENODEV || r == -ESRCH)
 		e->gone = true;
 	pthread_mutex_unlock(&l->lock);
 }

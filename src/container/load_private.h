@@ -55,7 +55,7 @@ struct load_count {
 	unsigned cost;      /* tasks or cgroups, of which there were more */
 };
 
-/* Looks at every task. 0; -ENODEV when the cgroup is gone, or another is at its path; -ENOMEM. */
+/* Looks at every task. 0; -ENODEV when the cgroup is gone, or another is at its path; -errno. */
 int load_count_tasks(
 	const struct load_config *config, const struct load_place *place, struct load_count *ret);
 
@@ -89,13 +89,13 @@ void load_advance(struct load_state *state, const struct load_count *count, uint
 /* --- load_sample.c ------------------------------------------------------------------------- */
 
 /* 0 with the place of a subject or an account; -ENODEV without a cgroup that could be walked
- * through, -ENOMEM. Copies `cgroup`. */
+ * through, -errno. Copies `cgroup`. */
 int load_place_init(const struct load_config *config, const struct account_key *key,
 	const char *cgroup, struct load_place *ret);
 void load_place_clear(struct load_place *p);
 
 /* Brings `state` to `period`, which it is not yet at. 0; -ENODEV when the cgroup is gone; -ESRCH
- * when init is, found from the second sample on; -ENOMEM. */
+ * when init is, found from the second sample on; -errno. */
 int load_sample(const struct load_config *config, const struct load_place *place, uint64_t period,
 	struct load_state *state);
 

@@ -13,18 +13,31 @@
 /* So often every task is looked at, whatever the CPU time says: others may have moved tasks. */
 #define LOOK_PERIODS 12u
 
+static int find_pid_ns(
+	const struct load_config *config, const struct account_key *key, uint64_t *ret)
+{
+	int r = proc_ns(config->root, key->init_pid, "ns/pid", ret);
+
+	if (r < 0 && !proc_is_none(r))
+		return r;
+	if (r < 0 || proc_has_ended(config->root, key->init_pid, key->init_start))
+		*ret = LOAD_NO_PID_NS;
+	return 0;
+}
+
 int load_place_init(const struct load_config *config, const struct account_key *key,
 	const char *cgroup, struct load_place *ret)
 {
 	struct load_place p = { .key = *key };
+	int r = 0;
 
 	p.key.kind = ACCOUNT_LOAD;
 	if (key->cgroup_ino != 0 && !cgroup)
 		return -ENODEV;
-	if (key->init_pid > 0 &&
-		(proc_ns(config->root, key->init_pid, "ns/pid", &p.pid_ns) < 0 ||
-			proc_has_ended(config->root, key->init_pid, key->init_start)))
-		p.pid_ns = LOAD_NO_PID_NS;
+	if (key->init_pid > 0)
+		r = find_pid_ns(config, key, &p.pid_ns);
+	if (r < 0)
+		return r;
 	if (key->cgroup_ino != 0) {
 		p.cgroup = strdup(cgroup);
 		if (!p.cgroup)
@@ -73,24 +86,29 @@ static int number_of(
 }
 
 /* Keeps the last one's number when it has ended, as the kernel does. */
-static void find_newest(const struct load_config *config, const struct load_place *place,
+static int find_newest(const struct load_config *config, const struct load_place *place,
 	const struct load_count *count, struct load_state *state)
 {
 	for (unsigned i = 0; i < count->n_newest; i++) {
 		const struct load_task *task = &count->newest[i];
 		uint64_t number;
+		int r;
 
 		if (task->start < state->newest_start ||
 			(task->start == state->newest_start &&
 				(uint64_t)task->tid <= state->newest_tid))
-			return;
-		if (number_of(config, place, task->tid, &number) < 0)
+			return 0;
+		r = number_of(config, place, task->tid, &number);
+		if (r < 0 && !proc_is_none(r))
+			return r;
+		if (r < 0)
 			continue;
 		state->values.newest = number;
 		state->newest_start = task->start;
 		state->newest_tid = (uint64_t)task->tid;
-		return;
+		return 0;
 	}
+	return 0;
 }
 
 int load_sample(const struct load_config *config, const struct load_place *place, uint64_t period,
@@ -109,10 +127,11 @@ int load_sample(const struct load_config *config, const struct load_place *place
 		proc_has_ended(config->root, place->key.init_pid, place->key.init_start))
 		return -ESRCH;
 	r = load_count_tasks(config, place, &count);
+	if (r == 0)
+		r = find_newest(config, place, &count, state);
 	if (r < 0)
 		return r;
 	load_advance(state, &count, period);
-	find_newest(config, place, &count, state);
 	state->looked = period;
 	state->usage = usage;
 	state->cost = count.cost;

@@ -63,7 +63,7 @@ static int add_directory(int dirfd, ino_t ino, void *data)
 	}
 	if (p->failed)
 		return -ENOMEM;
-	if (r == -ENODEV && p->directories == 1)
+	if (is_shortage(r) || (r == -ENODEV && p->directories == 1))
 		return r;
 	return p->n > LOAD_TASKS_MAX ? -E2BIG : 0;
 }
@@ -75,7 +75,7 @@ static int find_in_cgroup(const struct load_config *config, struct pids *p)
 		cgroup_hierarchy_of_dev(config->layout, p->place->key.cgroup_dev);
 	int r = h ? cgroup_walk(h, p->place->cgroup, &limits, add_directory, p) : -ENODEV;
 
-	if (r == -ENOMEM || r == -ENODEV)
+	if (is_shortage(r) || r == -ENODEV)
 		return r;
 	if (p->directories == 0)
 		return -ENODEV;
@@ -87,32 +87,37 @@ static int find_in_cgroup(const struct load_config *config, struct pids *p)
 	return 0;
 }
 
-/* The next entry that is a number; 0 at the end. */
-static pid_t next_pid(DIR *dir)
+/* The next entry that is a number; 0 at the end; -errno. */
+static int next_pid(DIR *dir)
 {
 	struct dirent *entry;
 	uint64_t pid;
 
-	while ((entry = readdir(dir)))
+	while (errno = 0, (entry = readdir(dir)))
 		if (slice_u64(slice_str(entry->d_name), &pid) && pid > 0 && pid <= INT32_MAX)
-			return (pid_t)pid;
-	return 0;
+			return (int)pid;
+	return -errno;
 }
 
 /* A container that is in the root of every hierarchy is told by its pid namespace alone. */
 static int find_in_pid_ns(const struct load_config *config, struct pids *p)
 {
 	autodir *dir = open_dir_at(config->root->proc, ".");
-	bool more = dir != NULL;
-	pid_t pid;
+	bool more = true;
+	int pid = 0;
 
-	while (more && (pid = next_pid(dir))) {
+	if (!dir)
+		return -errno;
+	while (more && (pid = next_pid(dir)) > 0) {
 		uint64_t ns;
+		int r = proc_ns(config->root, pid, "ns/pid", &ns);
 
-		if (proc_ns(config->root, pid, "ns/pid", &ns) == 0 && ns == p->place->pid_ns)
+		if (r == 0 && ns == p->place->pid_ns)
 			more = add_pid(pid, p);
+		else if (r < 0 && !proc_is_none(r))
+			return r;
 	}
-	return p->failed ? -ENOMEM : 0;
+	return p->failed ? -ENOMEM : pid < 0 ? pid : 0;
 }
 
 /* --- what they do --------------------------------------------------------------------------- */
@@ -144,29 +149,37 @@ static void count_thread(struct load_count *c, pid_t tid, const struct proc_stat
 }
 
 /* All but the first. */
-static void count_other_threads(const struct root *root, pid_t pid, struct load_count *c)
+static int count_other_threads(const struct root *root, pid_t pid, struct load_count *c)
 {
 	struct proc_path path = proc_path(pid, "task");
 	autodir *dir = open_dir_at(root->proc, path.s);
 	struct proc_stat stat;
-	pid_t tid;
+	int tid = 0;
 
-	while (dir && c->looked_at < LOAD_TASKS_MAX && (tid = next_pid(dir)))
-		if (tid != pid && proc_stat_at(dirfd(dir), tid, &stat) == 0)
+	if (!dir)
+		return -errno;
+	while (c->looked_at < LOAD_TASKS_MAX && (tid = next_pid(dir)) > 0) {
+		int r = tid != pid ? proc_stat_at(dirfd(dir), tid, &stat) : -ESRCH;
+
+		if (r == 0)
 			count_thread(c, tid, &stat);
+		else if (!proc_is_none(r))
+			return r;
+	}
+	return tid < 0 ? tid : 0;
 }
 
-static void count_one(const struct root *root, pid_t pid, bool alone, struct load_count *c)
+static int count_one(const struct root *root, pid_t pid, bool alone, struct load_count *c)
 {
 	struct proc_stat stat;
+	int r = proc_stat_at(root->proc, pid, &stat);
 
-	if (proc_stat_at(root->proc, pid, &stat) < 0)
-		return;
+	if (r < 0)
+		return r;
 	count_thread(c, pid, &stat);
 	/* 0: it is being reaped. */
 	c->threads += alone ? 1 : max_u64(stat.threads, 1);
-	if (!alone && stat.threads > 1)
-		count_other_threads(root, pid, c);
+	return !alone && stat.threads > 1 ? count_other_threads(root, pid, c) : 0;
 }
 
 static int compare(const void *a, const void *b)
@@ -178,12 +191,18 @@ static int compare(const void *a, const void *b)
 
 /* A process whose threads are in several cgroups (v1), or that moved during the walk, is in
  * several lists. */
-static void count_all(const struct root *root, const struct pids *p, struct load_count *c)
+static int count_all(const struct root *root, const struct pids *p, struct load_count *c)
 {
+	int r = 0;
+
 	qsort(p->all, p->n, sizeof(*p->all), compare);
-	for (size_t i = 0; i < p->n && c->looked_at < LOAD_TASKS_MAX; i++)
+	for (size_t i = 0; i < p->n && c->looked_at < LOAD_TASKS_MAX; i++) {
 		if (i == 0 || p->all[i] != p->all[i - 1])
-			count_one(root, p->all[i], p->threads, c);
+			r = count_one(root, p->all[i], p->threads, c);
+		if (r < 0 && !proc_is_none(r))
+			return r;
+	}
+	return 0;
 }
 
 int load_count_tasks(
@@ -194,7 +213,7 @@ int load_count_tasks(
 	int r = place->cgroup ? find_in_cgroup(config, &pids) : find_in_pid_ns(config, &pids);
 
 	if (r == 0 && pids.n > 0)
-		count_all(config->root, &pids, &count);
+		r = count_all(config->root, &pids, &count);
 	free(pids.all);
 	if (r < 0)
 		return r;

@@ -50,6 +50,13 @@ struct proc_path {
 /* "<pid>/<name>", without stdio: two of them are on the warm path. */
 struct proc_path proc_path(pid_t pid, const char *name);
 
+/* Such an error of what is read here says that the process is gone, or not ours to look at; any
+ * other, that nobody knows. */
+static inline bool proc_is_none(int r)
+{
+	return r == -ESRCH || r == -ENOENT || r == -EACCES || r == -EPERM;
+}
+
 /* The inode number of a namespace link ("ns/pid"). */
 int proc_ns(const struct root *root, pid_t pid, const char *link, uint64_t *ret);
 /* The same below any directory. */

@@ -98,12 +98,15 @@ static const struct {
 	{ "disable-uptime", offsetof(struct golden_case, options.disable_uptime) },
 	{ "disable-zswap", offsetof(struct golden_case, options.disable_zswap) },
 	{ "compat32", offsetof(struct golden_case, compat32) },
+	{ "load", offsetof(struct golden_case, samples_load) },
+	{ "nested", offsetof(struct golden_case, is_nested) },
 };
 
 static const struct field case_numbers[] = {
 	{ "start_ns", offsetof(struct golden_case, start_ns) },
 	{ "now_ns", offsetof(struct golden_case, now_ns) },
 	{ "boottime_offset_s", offsetof(struct golden_case, boottime_offset_s) },
+	{ "init_pid", offsetof(struct golden_case, init_pid) },
 };
 
 static bool case_option(struct golden_case *c, struct slice word)
@@ -149,7 +152,7 @@ void case_read(const struct golden *g, struct golden_case *ret)
 	autotext text = { 0 };
 	struct slice rest, line, machine, name = slice_str(g->name);
 
-	*ret = (struct golden_case){ 0 };
+	*ret = (struct golden_case){ .init_pid = 1234 };
 	ck_assert(slice_cut(&name, '.', &machine));
 	ck_assert(parse_unescape(machine, ret->machine, sizeof(ret->machine)));
 	ck_assert_int_ge(asprintf(&path, GOLDEN "/%s/case", g->name), 0);
@@ -188,9 +191,16 @@ static int machine_subject(struct machine *m, const struct golden_case *c)
 		.account = { .cgroup_dev = dev,
 			.cgroup_ino = ino,
 			.init_start = c->start_ns / 10000000,
-			.init_pid = 1234 },
+			.init_pid = (pid_t)c->init_pid },
 		.virtualised = &m->virtualised };
 	return 0;
+}
+
+static int machine_load(struct machine *m)
+{
+	const struct load_config config = { &m->root, m->layout, m->accounts };
+
+	return load_new(&config, &m->load);
 }
 
 static int machine_fill(struct machine *m, const struct golden_case *c)
@@ -213,6 +223,8 @@ static int machine_fill(struct machine *m, const struct golden_case *c)
 		r = slab_new(m->pages, m->links, PAGES, &m->slab);
 	if (r == 0)
 		r = account_store_new(m->entries, ACCOUNTS, m->slab, &m->accounts);
+	if (r == 0 && c->samples_load)
+		r = machine_load(m);
 	if (r == 0 && !c->is_host)
 		r = machine_set(m, c);
 	return r == 0 ? machine_subject(m, c) : r;
@@ -247,6 +259,7 @@ struct machine *machine_new(const struct golden_case *c)
 
 void machine_free(struct machine *m)
 {
+	load_free(m->load);
 	account_store_free(m->accounts);
 	slab_free(m->slab);
 	cgroup_set_free(m->set);
@@ -264,6 +277,7 @@ int machine_render(
 		.host = m->host,
 		.layout = m->layout,
 		.accounts = m->accounts,
+		.load = m->load,
 		.subject = &m->subject,
 		.now_ns = c->now_ns,
 		.user_hz = 100,

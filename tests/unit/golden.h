@@ -9,7 +9,9 @@
  *   cgroup LINE           a line of its /proc/PID/cgroup, after the rules of SPEC 2.3
  *   host                  it is root in every hierarchy
  *   start_ns N, now_ns N, boottime_offset_s N
- *   option WORD           enable-cfs, disable-swap, disable-uptime, disable-zswap, compat32
+ *   init_pid N            1234 without it; 0: it has no init of its own
+ *   option WORD           enable-cfs, disable-swap, disable-uptime, disable-zswap, compat32; load:
+ *                         it is sampled; nested: processes of cgroups below it count, too
  *
  * Every other file there is what one served file says: "proc.meminfo" for proc/meminfo; or, with
  * ".error" behind it, the name of the errno that is answered. They are reasoned from SPEC and the
@@ -23,6 +25,7 @@
 #include "account.h"
 #include "cgroup.h"
 #include "host.h"
+#include "load.h"
 #include "root.h"
 #include "slab.h"
 #include "view.h"
@@ -48,9 +51,9 @@ struct golden_case {
 	char machine[64];
 	struct text cgroup; /* /proc/PID/cgroup */
 	bool is_host;
-	uint64_t start_ns, now_ns, boottime_offset_s;
+	uint64_t start_ns, now_ns, boottime_offset_s, init_pid;
 	struct options options;
-	bool compat32;
+	bool compat32, samples_load, is_nested;
 };
 
 void case_read(const struct golden *g, struct golden_case *ret);
@@ -64,6 +67,7 @@ struct machine {
 	struct cgroup_set *set;
 	struct slab *slab;
 	struct account_store *accounts;
+	struct load *load; /* without its thread; NULL: nobody is sampled */
 	struct account_entry entries[ACCOUNTS];
 	uint32_t links[PAGES];
 	uint8_t pages[PAGES * SLAB_PAGE];
