@@ -207,7 +207,7 @@ static bool has_expired(const struct entry *e, const void *data)
 	const struct expiry *expiry = data;
 	const struct life *life = e->record->own->life;
 
-	if (life->pid)
+	if (life->pid && !life->unwatched)
 		return false;
 	if (atomic_load(&e->used_ns) < expiry->before_ns &&
 		(life->watch_fd < 0 || watch_ended(life))) {
@@ -340,7 +340,7 @@ int keys_store(struct container_cache *c, const struct caller_key *k, const stru
 	pthread_mutex_unlock(&s->lock);
 	while (a->owner->n_entries > KEYS_PER_OWNER)
 		take_out(c, least_recently_used(a->owner), &dead);
-	timed = !life->pid;
+	timed = !life->pid || life->unwatched;
 	pthread_mutex_unlock(&c->lock);
 	if (timed)
 		watch_time(c->watch);

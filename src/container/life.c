@@ -67,9 +67,11 @@ static void go_live(struct container_cache *c, struct life *l, int *watch_fd, in
 	c->n_live++;
 	if (l->parent)
 		life_pin_locked(l->parent);
-	if (l->watch_fd >= 0 && watch_add(c->watch, l) < 0)
+	l->unwatched = l->watch_fd >= 0 && watch_add(c->watch, l) < 0;
+	if (l->unwatched)
 		log_limited("container-watch",
-			"cannot watch for the end of a container (pid %d): its record will stay",
+			"cannot watch for the end of a container (pid %d): it will be noticed a "
+			"minute late",
 			(int)l->pid);
 }
 

@@ -239,8 +239,9 @@ struct life {
 	unsigned refs, pins;
 	bool live; /* descriptors below are open (-1: this kernel has none of the kind) */
 	bool dead;
-	int watch_fd; /* pidfd, or the cgroup's cgroup.events */
-	int ns_fd;    /* keeps the inode number from being used again */
+	bool unwatched; /* nobody tells the end of watch_fd */
+	int watch_fd;   /* pidfd, or the cgroup's cgroup.events */
+	int ns_fd;      /* keeps the inode number from being used again */
 
 	pthread_mutex_t lock;
 	struct life_seen seen;
@@ -358,11 +359,11 @@ void keys_drop(struct container_cache *c, const struct caller_key *k);
 void keys_drop_record(struct container_cache *c, const struct container *r);
 void keys_drop_life(struct container_cache *c, const struct life *l);
 struct keys_expired {
-	unsigned dropped, remain; /* entries of lives without an init */
+	unsigned dropped, remain; /* entries of lives without an init, or unwatched */
 };
 
-/* Removes entries of lives without an init that were not used since `before_ns`, unless their
- * cgroup is watched and has processes. */
+/* Removes entries of lives without an init, or unwatched, that were not used since `before_ns`,
+ * unless their init or the processes of their watched cgroup live. */
 struct keys_expired keys_expire(struct container_cache *c, uint64_t before_ns);
 void keys_drop_all(struct container_cache *c);
 /* Frees descriptors: evicts from the owner that has most. False: nothing to evict. Takes
@@ -381,7 +382,7 @@ int watch_add(struct watch *w, const struct life *l);
 void watch_remove(struct watch *w, const struct life *l);
 /* Whether what a watched life stands with is over. */
 bool watch_ended(const struct life *l);
-/* A key of a life without an init was made: its expiry is to be timed. */
+/* A key of a life without an init, or unwatched, was made: its expiry is to be timed. */
 void watch_time(struct watch *w);
 /* Something ended: its accounts may be swept. */
 void watch_sweep_soon(struct watch *w);

@@ -26,7 +26,7 @@ struct watch {
 	int epoll_fd, wake_fd;
 	pthread_t thread;
 	_Atomic bool stop;
-	_Atomic bool timed;         /* there are records without an init */
+	_Atomic bool timed;         /* there are records whose end nobody may tell */
 	_Atomic uint64_t sweep_ns;  /* CLOCK_MONOTONIC: when to sweep next */
 	_Atomic uint64_t rested_ns; /* not before this */
 	uint64_t expire_ns;         /* when to look for expired ones next; the thread's own */
