@@ -232,7 +232,7 @@ int container_again(struct container_cache *c, struct container *old, struct con
 	if (r < 0)
 		return r == -ESRCH ? -ENODEV : r;
 	/* What was read of it is good only if it lived all the while. */
-	if (!is_there(c, &who) || proc_is_exiting(c->config.root, who.pid)) {
+	if (!is_there(c, &who) || proc_is_exiting(c->config.root, who.pid) != 0) {
 		container_unref(found);
 		return -ENODEV;
 	}

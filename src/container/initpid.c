@@ -28,18 +28,21 @@
 #define ATTEMPTS 4
 #define WALK_MAX 4096 /* parents; a longer chain is found by the scan */
 
-/* True when `pid` is PID 1 of the namespace at this moment. `denied` is set where it may be, but
- * may not be looked at. */
-static bool is_init(const struct root *root, pid_t pid, uint64_t ns, int *denied)
+/* True when `pid` is PID 1 of the namespace at this moment. `failed` is set where it may be, but
+ * cannot or may not be looked at. */
+static bool is_init(const struct root *root, pid_t pid, uint64_t ns, int *failed)
 {
 	struct proc_status status;
 	uint64_t its_ns;
 	int r = proc_ns(root, pid, "ns/pid", &its_ns);
 
-	if (r == -EACCES || r == -EPERM)
-		*denied = r;
-	return r == 0 && its_ns == ns && proc_status(root, pid, &status) == 0 &&
-		status.innermost == 1;
+	if (r == 0 && its_ns != ns)
+		return false;
+	if (r == 0)
+		r = proc_status(root, pid, &status);
+	if (r < 0 && r != -ESRCH)
+		*failed = r;
+	return r == 0 && status.innermost == 1;
 }
 
 /* Up the parents, which inside one namespace lead to its init; 0 where somebody entered the
@@ -61,26 +64,26 @@ static pid_t walk_parents(const struct root *root, pid_t pid, uint64_t ns)
 }
 
 /* One pass over every process. */
-static pid_t scan(const struct root *root, uint64_t ns, int *denied)
+static pid_t scan(const struct root *root, uint64_t ns, int *failed)
 {
 	autodir *dir = open_dir_at(root->proc, ".");
 	struct dirent *entry;
 
-	if (!dir)
-		return 0;
-	while ((entry = readdir(dir))) {
+	while (dir && (errno = 0, (entry = readdir(dir)))) {
 		uint64_t pid;
 
 		if (slice_u64(slice_str(entry->d_name), &pid) && pid <= INT32_MAX &&
-			is_init(root, (pid_t)pid, ns, denied))
+			is_init(root, (pid_t)pid, ns, failed))
 			return (pid_t)pid;
 	}
+	if (errno)
+		*failed = -errno;
 	return 0;
 }
 
 /* A candidate, not yet proven. 0: there is none. */
 static pid_t find(
-	const struct root *root, int ns_fd, uint64_t ns, pid_t caller, bool no_ioctl, int *denied)
+	const struct root *root, int ns_fd, uint64_t ns, pid_t caller, bool no_ioctl, int *failed)
 {
 	pid_t pid;
 
@@ -93,32 +96,32 @@ static pid_t find(
 			return 0;
 	}
 	pid = walk_parents(root, caller, ns);
-	return pid ? pid : scan(root, ns, denied);
+	return pid ? pid : scan(root, ns, failed);
 }
 
 int initpid_find(const struct root *root, int ns_fd, uint64_t ns, pid_t caller, bool no_ioctl,
 	pid_t *ret_pid, int *ret_pidfd)
 {
 	for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
-		int denied = 0;
-		pid_t pid = find(root, ns_fd, ns, caller, no_ioctl, &denied);
+		int failed = 0;
+		pid_t pid = find(root, ns_fd, ns, caller, no_ioctl, &failed);
 		autoclose int pidfd = -1;
 
 		if (pid == 0)
-			return denied ? denied : -ESRCH;
-		denied = 0; /* of others, whom the scan has met: this one was found */
+			return failed ? failed : -ESRCH;
+		failed = 0; /* of others, whom the scan has met: this one was found */
 		pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 		if (pidfd < 0 && errno != ESRCH)
 			return -errno;
 		/* The number may have gone to another process before the pidfd was open; what is
 		 * true of it now stays true as long as the pidfd does not say it ended. */
-		if (pidfd >= 0 && is_init(root, pid, ns, &denied) && !initpid_ended(pidfd)) {
+		if (pidfd >= 0 && is_init(root, pid, ns, &failed) && !initpid_ended(pidfd)) {
 			*ret_pid = pid;
 			*ret_pidfd = steal_fd(&pidfd);
 			return 0;
 		}
-		if (denied)
-			return denied;
+		if (failed)
+			return failed;
 	}
 	return -ESRCH;
 }

@@ -396,9 +396,13 @@ static int note_seen(struct container_cache *c, struct life *l, struct life_seen
 	known = l->seen.generation != 0;
 	pthread_mutex_unlock(&l->lock);
 	if (!news)
+	int r;
 		return 0;
-	if (proc_is_exiting(c->config.root, l->pid))
-		return known ? 0 : -ESRCH; /* too late to find out */
+	r = proc_is_exiting(c->config.root, l->pid);
+	if (r != 0 && known)
+		return 0;
+	if (r != 0)
+		return r < 0 ? r : -ESRCH; /* too late to find out */
 	pthread_mutex_lock(&l->lock);
 	if (is_news(l, now)) {
 		struct life_seen old = l->seen;

@@ -88,9 +88,10 @@ int proc_stat_at(int dirfd, pid_t pid, struct proc_stat *ret);
 int proc_start(const struct root *root, pid_t pid, uint64_t *ret_ticks);
 uint64_t proc_ticks_to_ns(uint64_t ticks);
 
-/* True when it is gone, or its first thread is: what was read of its v1 cgroups before this was
- * asked may have been "/", which the kernel says of whoever is exiting. */
-bool proc_is_exiting(const struct root *root, pid_t pid);
+/* 1 when it is gone, or its first thread is: what was read of its v1 cgroups before this was asked
+ * may have been "/", which the kernel says of whoever is exiting. Else 0; -errno where that cannot
+ * be told. */
+int proc_is_exiting(const struct root *root, pid_t pid);
 
 /* False where that cannot be told. */
 bool proc_has_ended(const struct root *root, pid_t pid, uint64_t start_ticks);
@@ -144,8 +145,8 @@ uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t n);
 /* --- initpid.c ----------------------------------------------------------------------------- */
 
 /* Finds PID 1 of the pid namespace `ns_fd` refers to (inode `ns`), looking from its member
- * `caller`, and opens a pidfd that is proven to be its. -ESRCH when it is gone, -EACCES
- * when it may be one that we may not look at. */
+ * `caller`, and opens a pidfd that is proven to be its. -ESRCH when it is gone, else
+ * -errno, of one that may be it but cannot or may not be looked at among others. */
 int initpid_find(const struct root *root, int ns_fd, uint64_t ns, pid_t caller, bool no_ioctl,
 	pid_t *ret_pid, int *ret_pidfd);
 /* The namespace around another one: a new descriptor, and its inode. */

@@ -134,11 +134,14 @@ int proc_start(const struct root *root, pid_t pid, uint64_t *ret_ticks)
 	return r;
 }
 
-bool proc_is_exiting(const struct root *root, pid_t pid)
+int proc_is_exiting(const struct root *root, pid_t pid)
 {
 	struct proc_stat stat;
+	int r = proc_stat_at(root->proc, pid, &stat);
 
-	return proc_stat_at(root->proc, pid, &stat) < 0 || (stat.flags & PF_EXITING);
+	if (r == -ESRCH)
+		return 1;
+	return r < 0 ? r : (stat.flags & PF_EXITING) != 0;
 }
 
 bool proc_has_ended(const struct root *root, pid_t pid, uint64_t start_ticks)
