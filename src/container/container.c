@@ -357,10 +357,12 @@ static int apply_rules(struct asking *a, struct rules_result *ret)
 
 /* Init's. Where there is none a container's processes may have one each, and whoever asks first
  * must not decide for all. */
-static int64_t boottime_offset(const struct asking *a, const struct life *life)
+static int boottime_offset(const struct asking *a, const struct life *life, int64_t *ret)
 {
-	return life->pid ? life->boottime_offset_s
-			 : proc_boottime_offset(a->c->config.root, a->tid);
+	if (!life->pid)
+		return proc_boottime_offset(a->c->config.root, a->tid, ret);
+	*ret = life->boottime_offset_s;
+	return 0;
 }
 
 /* Takes what it keeps out of `rules` and `set`. */
@@ -412,11 +414,16 @@ static struct container *link_record(struct container *r)
 static int record_of_life(struct asking *a, struct life *life, struct rules_result *rules,
 	struct cgroup_set **set, struct container **ret)
 {
-	const int64_t offset_s = boottime_offset(a, life);
-	uint64_t hash = hash_record(a->c->config.layout, &rules->paths, life, offset_s);
 	bool by_init = rules->by_init || a->is_short || a->tid == life->pid;
-	struct container *r = known_record(a->c, life, hash, &rules->paths, *set);
+	struct container *r;
+	int64_t offset_s;
+	uint64_t hash;
+	int err = boottime_offset(a, life, &offset_s);
 
+	if (err < 0)
+		return err;
+	hash = hash_record(a->c->config.layout, &rules->paths, life, offset_s);
+	r = known_record(a->c, life, hash, &rules->paths, *set);
 	if (!r) {
 		r = make_record(a, life, rules, set, hash, offset_s);
 		if (!r)

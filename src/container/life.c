@@ -221,7 +221,9 @@ static int new_init_life(struct container_cache *c, uint64_t pid_ns, pid_t pid, 
 	r = proc_start(c->config.root, pid, &l->start_ticks);
 	if (r == 0) {
 		l->start_ns = proc_ticks_to_ns(l->start_ticks);
-		l->boottime_offset_s = proc_boottime_offset(c->config.root, pid);
+		r = proc_boottime_offset(c->config.root, pid, &l->boottime_offset_s);
+	}
+	if (r == 0) {
 		pthread_mutex_lock(&c->lock);
 		l->owner = parent ? owner_ref(parent->owner)
 				  : owner_get(c, l->start_ticks, (uint64_t)pid);
@@ -333,7 +335,11 @@ int life_of_cgroup(struct container_cache *c, const struct cgroup_set *set,
 	if (!l)
 		return -ENOMEM;
 	l->dev = dev;
-	l->start_ns = start_of_cgroup(c, set, paths, caller);
+	r = start_of_cgroup(c, set, paths, caller, &l->start_ns);
+	if (r < 0) {
+		free_life(l);
+		return r;
+	}
 	events = open_events(c, paths);
 	pthread_mutex_lock(&c->lock);
 	l->owner = owner_ref(owner);
@@ -390,13 +396,13 @@ static bool is_news(const struct life *l, const struct life_seen *now)
 static int note_seen(struct container_cache *c, struct life *l, struct life_seen *now)
 {
 	bool news, known;
+	int r;
 
 	pthread_mutex_lock(&l->lock);
 	news = is_news(l, now);
 	known = l->seen.generation != 0;
 	pthread_mutex_unlock(&l->lock);
 	if (!news)
-	int r;
 		return 0;
 	r = proc_is_exiting(c->config.root, l->pid);
 	if (r != 0 && known)

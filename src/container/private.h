@@ -107,8 +107,8 @@ struct proc_status {
 int proc_status(const struct root *root, pid_t pid, struct proc_status *ret);
 
 /* Seconds that its time namespace adds to CLOCK_BOOTTIME; 0 where the kernel knows none, and where
- * it tells only of the namespace that the process has made for its children. */
-int64_t proc_boottime_offset(const struct root *root, pid_t pid);
+ * it tells only of the namespace that the process has made for its children. 0 or -errno. */
+int proc_boottime_offset(const struct root *root, pid_t pid, int64_t *ret);
 int64_t proc_parse_boottime_offset(struct slice text);
 
 /* --- caller.c ------------------------------------------------------------------------------ */
@@ -276,9 +276,10 @@ void life_unref_locked(struct container_cache *c, struct life *l);
 /* --- start.c ------------------------------------------------------------------------------- */
 
 /* When a container without an own init started: what its account remembers, else the start of the
- * oldest process in its cgroup, remembered from then on. `fallback`: a process in it. */
-uint64_t start_of_cgroup(struct container_cache *c, const struct cgroup_set *set,
-	const struct cgroup_paths *paths, pid_t fallback);
+ * oldest process in its cgroup, remembered from then on. `fallback`: a process in it. 0 or -errno.
+ */
+int start_of_cgroup(struct container_cache *c, const struct cgroup_set *set,
+	const struct cgroup_paths *paths, pid_t fallback, uint64_t *ret);
 
 /* --- container.c --------------------------------------------------------------------------- */
 

@@ -201,16 +201,19 @@ int64_t proc_parse_boottime_offset(struct slice text)
 	return 0;
 }
 
-int64_t proc_boottime_offset(const struct root *root, pid_t pid)
+int proc_boottime_offset(const struct root *root, pid_t pid, int64_t *ret)
 {
 	uint64_t own, childrens;
 	autotext t = { 0 };
+	int r = proc_ns(root, pid, "ns/time", &own);
 
 	/* The file is about the second. */
-	if (proc_ns(root, pid, "ns/time", &own) < 0 ||
-		proc_ns(root, pid, "ns/time_for_children", &childrens) < 0 || own != childrens)
-		return 0;
-	if (proc_text(root, pid, "timens_offsets", STATUS_MAX, &t) < 0)
-		return 0;
-	return proc_parse_boottime_offset(slice_of(&t));
+	if (r == 0)
+		r = proc_ns(root, pid, "ns/time_for_children", &childrens);
+	if (r == 0 && own == childrens)
+		r = proc_text(root, pid, "timens_offsets", STATUS_MAX, &t);
+	if (r < 0 && !proc_is_none(r))
+		return r;
+	*ret = proc_parse_boottime_offset(slice_of(&t));
+	return 0;
 }

@@ -5,6 +5,7 @@
  */
 #include "private.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "account.h"
@@ -17,30 +18,36 @@ struct search {
 	const struct root *root;
 	uint64_t deadline_ns;
 	uint64_t oldest; /* clock ticks; UINT64_MAX: none found */
+	int error;       /* one could not be looked at; 0 */
 };
 
 static bool look_at_process(pid_t pid, void *data)
 {
 	struct search *s = data;
 	uint64_t ticks;
+	int r = proc_start(s->root, pid, &ticks);
 
-	if (proc_start(s->root, pid, &ticks) == 0)
+	if (r == 0)
 		s->oldest = min_u64(s->oldest, ticks);
-	return clock_monotonic_ns() < s->deadline_ns;
+	else if (!proc_is_none(r))
+		s->error = r;
+	return s->error == 0 && clock_monotonic_ns() < s->deadline_ns;
 }
 
 static int look_into(int dirfd, ino_t ino, void *data)
 {
+	const struct search *s = data;
+	int r = dirfd < 0 ? 0 : cgroup_pids(dirfd, false, look_at_process, data);
+
 	(void)ino;
-	if (dirfd < 0)
-		return 0;
+	if (s->error)
+		return s->error;
 	/* A threaded cgroup does not tell its processes: its domain's does. */
-	cgroup_pids(dirfd, false, look_at_process, data);
-	return 0;
+	return is_shortage(r) ? r : 0;
 }
 
-static uint64_t find_start(
-	struct container_cache *c, dev_t dev, const struct cgroup_paths *paths, pid_t fallback)
+static int find_start(struct container_cache *c, dev_t dev, const struct cgroup_paths *paths,
+	pid_t fallback, uint64_t *ret)
 {
 	const struct cgroup_layout *layout = c->config.layout;
 	const struct cgroup_hierarchy *h = cgroup_hierarchy_of_dev(layout, dev);
@@ -48,48 +55,58 @@ static uint64_t find_start(
 		.deadline_ns = clock_monotonic_ns() + LOOK_NS,
 		.oldest = UINT64_MAX };
 	const struct cgroup_walk_limits limits = { DIRS_MAX, s.deadline_ns };
-	uint64_t own;
+	int r = 0;
 
 	if (h && paths->path[h - layout->hierarchy])
-		cgroup_walk(h, paths->path[h - layout->hierarchy], &limits, look_into, &s);
-	if (proc_start(s.root, fallback, &own) == 0)
-		s.oldest = min_u64(s.oldest, own);
-	return s.oldest == UINT64_MAX ? clock_boottime_ns() : proc_ticks_to_ns(s.oldest);
+		r = cgroup_walk(h, paths->path[h - layout->hierarchy], &limits, look_into, &s);
+	if (s.error == 0)
+		look_at_process(fallback, &s);
+	if (s.error || is_shortage(r))
+		return s.error ? s.error : r;
+	*ret = s.oldest == UINT64_MAX ? clock_boottime_ns() : proc_ticks_to_ns(s.oldest);
+	return 0;
 }
 
-/* What the account remembers, else `found`, which it remembers from then on; 0 without either. */
-static uint64_t remember(
-	struct account_store *accounts, const struct account_key *key, uint64_t found)
+/* What the account remembers, else what `start` is, which it remembers from then on unless that
+ * is 0. */
+static int remember(struct account_store *accounts, const struct account_key *key, uint64_t *start)
 {
 	autotext state = { 0 };
 	autotext predecessor = { 0 };
 	struct account *account;
 	bool known;
+	int r = accounts ? account_begin(accounts, key, &state, &predecessor, &account) : -ENOSPC;
 
-	if (!accounts || account_begin(accounts, key, &state, &predecessor, &account) < 0)
-		return found;
-	known = state.len == sizeof(found);
+	if (r < 0)
+		return r == -ENOSPC ? 0 : r;
+	known = state.len == sizeof(*start);
 	if (known)
-		memcpy(&found, state.data, sizeof(found));
-	account_end(account, &found, known || !found ? 0 : sizeof(found));
-	return found;
+		memcpy(start, state.data, sizeof(*start));
+	account_end(account, start, known || !*start ? 0 : sizeof(*start));
+	return 0;
 }
 
-uint64_t start_of_cgroup(struct container_cache *c, const struct cgroup_set *set,
-	const struct cgroup_paths *paths, pid_t fallback)
+int start_of_cgroup(struct container_cache *c, const struct cgroup_set *set,
+	const struct cgroup_paths *paths, pid_t fallback, uint64_t *ret)
 {
 	struct account_key key = { .kind = ACCOUNT_START };
-	uint64_t start;
+	uint64_t start = 0;
 	dev_t dev;
 	ino_t ino;
+	int r;
 
 	if (!cgroup_set_identity(set, &dev, &ino))
-		return 0;
+		return -ENODEV;
 	key.cgroup_dev = dev;
 	key.cgroup_ino = ino;
 	/* An account is locked while it is open, so the search is not made with it. */
-	start = remember(c->config.accounts, &key, 0);
-	if (start == 0)
-		start = remember(c->config.accounts, &key, find_start(c, dev, paths, fallback));
-	return start;
+	r = remember(c->config.accounts, &key, &start);
+	if (r == 0 && start == 0) {
+		r = find_start(c, dev, paths, fallback, &start);
+		if (r == 0)
+			r = remember(c->config.accounts, &key, &start);
+	}
+	if (r == 0)
+		*ret = start;
+	return r;
 }
