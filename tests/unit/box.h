@@ -15,6 +15,7 @@ enum box_flag {
 	BOX_CGROUP_NS = 2,
 	BOX_CGROUP_MOUNT = 4, /* the cgroup fs is mounted in it, as runtimes do */
 	BOX_OWN_CGROUP = 8,   /* else it stays where its maker is */
+	BOX_TIME_NS = 16,     /* a day ahead; only where the kernel has such */
 };
 
 /* What a process of a box can be told. */

@@ -9,12 +9,14 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <unistd.h>
@@ -25,6 +27,7 @@ const struct fault faults[] = {
 	{ FAULT_OPEN, EMFILE, false },
 	{ FAULT_OPEN, ENFILE, true },
 	{ FAULT_OPEN, EIO, false },
+	{ FAULT_OPEN, ENODEV, false },
 	{ FAULT_READ, EIO, false },
 	{ FAULT_READ, EIO, true },
 	{ FAULT_READ, ENODEV, false },
@@ -181,6 +184,18 @@ WRAP(void, free, void *p)
 	__real_free(p);
 }
 
+/* These return the error. */
+WRAP(int, pthread_create, pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *),
+	void *data)
+{
+	return fails(FAULT_MEMORY) ? EAGAIN : __real_pthread_create(thread, attr, run, data);
+}
+
+WRAP(int, pthread_setspecific, pthread_key_t key, const void *value)
+{
+	return fails(FAULT_MEMORY) ? ENOMEM : __real_pthread_setspecific(key, value);
+}
+
 /* --- descriptors ---------------------------------------------------------------------------- */
 
 /* Nothing below a test creates files by these. */
@@ -213,13 +228,56 @@ WRAP(int, eventfd, unsigned initval, int flags)
 	return fails(FAULT_OPEN) ? -1 : __real_eventfd(initval, flags);
 }
 
+/* Of all that can be asked for by number only pidfd_open(2), for which there is no function before
+ * glibc 2.36. */
+long __real_syscall(long number, ...);
+long __wrap_syscall(long number, ...);
+long __wrap_syscall(long number, ...)
+{
+	va_list args;
+	pid_t pid;
+	unsigned flags;
+
+	va_start(args, number);
+	pid = va_arg(args, pid_t);
+	flags = va_arg(args, unsigned);
+	va_end(args);
+	return fails(FAULT_OPEN) ? -1 : __real_syscall(number, pid, flags);
+}
+
+/* linux/nsfs.h: a descriptor of the namespace above, or a number. */
+int __real_ioctl(int fd, unsigned long request, ...);
+int __wrap_ioctl(int fd, unsigned long request, ...);
+int __wrap_ioctl(int fd, unsigned long request, ...)
+{
+	const bool has_number = _IOC_DIR(request) != _IOC_NONE;
+	va_list args;
+	int number = 0;
+
+	va_start(args, request);
+	if (has_number)
+		number = va_arg(args, int);
+	va_end(args);
+	return fails(has_number ? FAULT_READ : FAULT_OPEN) ? -1 : __real_ioctl(fd, request, number);
+}
+
 /* A descriptor that was opened is never lost by what is made of it. */
 WRAP(DIR *, fdopendir, int fd)
 {
 	return fails(FAULT_MEMORY) ? NULL : __real_fdopendir(fd);
 }
 
+WRAP(int, epoll_ctl, int epoll_fd, int op, int fd, struct epoll_event *event)
+{
+	return fails(FAULT_MEMORY) ? -1 : __real_epoll_ctl(epoll_fd, op, fd, event);
+}
+
 /* --- reads ---------------------------------------------------------------------------------- */
+
+WRAP(ssize_t, read, int fd, void *buffer, size_t n)
+{
+	return fails(FAULT_READ) ? -1 : __real_read(fd, buffer, n);
+}
 
 WRAP(ssize_t, pread64, int fd, void *buffer, size_t n, off_t offset)
 {
@@ -239,6 +297,11 @@ WRAP(int, fstat64, int fd, struct stat *st)
 WRAP(int, fstatat64, int dirfd, const char *path, struct stat *st, int flags)
 {
 	return fails(FAULT_READ) ? -1 : __real_fstatat64(dirfd, path, st, flags);
+}
+
+WRAP(int, faccessat, int dirfd, const char *path, int mode, int flags)
+{
+	return fails(FAULT_READ) ? -1 : __real_faccessat(dirfd, path, mode, flags);
 }
 
 WRAP(struct dirent *, readdir64, DIR *dir)

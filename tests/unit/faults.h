@@ -9,9 +9,11 @@
 #include <stdbool.h>
 
 enum fault_call {
-	FAULT_MEMORY, /* malloc(3) and all that return what free(3) takes */
+	FAULT_MEMORY, /* malloc(3) and all that return what free(3) takes, or that the kernel or the
+			 C library needs memory for itself */
 	FAULT_OPEN,   /* whatever makes a descriptor */
-	FAULT_READ,   /* what reads a file, a link or a directory's or file's attributes */
+	FAULT_READ,   /* what reads a file, a link, a directory's or file's attributes, or asks the
+			 kernel for a number */
 };
 
 struct fault {

@@ -10,50 +10,131 @@
 #include "cleanup.h"
 #include "container_env.h"
 #include "faults.h"
+#include "load.h"
 #include "unit.h"
 
 #define FAILURES_MAX 5000u
 
-/* The last one's init is below its cgroup, so that its mounts alone tell. */
-static const struct {
+/* Who asks is init or, where it has forked, its younger child. The one that has entered its leaf is
+ * below its cgroup, so that its mounts alone tell. */
+static const struct kind {
 	unsigned flags;
-	bool leaf;
-} kinds[] = { { PLAIN, false }, { MODERN, false }, { BOX_OWN_CGROUP, false }, { MODERN, true } };
+	enum box_command command; /* 0: none */
+	bool no_ioctl;            /* as before Linux 6.11 */
+} kinds[] = {
+	{ PLAIN, 0, false },
+	{ PLAIN, 0, true },
+	{ MODERN, 0, false },
+	{ BOX_OWN_CGROUP, BOX_FORK, false },
+	{ MODERN, BOX_ENTER_LEAF, false },
+	{ MODERN | BOX_TIME_NS, 0, false },
+};
+
+#define TICK_US 10000u
+
+/* What a caller is to be told. */
+struct right {
+	struct box box;
+	pid_t asks;
+	bool no_ioctl;
+	struct subject subject; /* with a set of its own */
+	struct load_values load;
+};
+
+static void right_start(struct right *right, unsigned flags, enum box_command command)
+{
+	struct container *r;
+
+	box_start(&right->box, layout, flags);
+	usleep(3 * TICK_US); /* so that a child's start is another */
+	if (command)
+		box_tell(&right->box, command);
+	right->asks = command == BOX_FORK ? right->box.child : right->box.pid;
+	r = open_of(right->asks);
+	right->subject = r->subject;
+	ck_assert_int_eq(cgroup_set_new(tree, &r->own->paths, &right->subject.cgroups), 0);
+	right->subject.virtualised = NULL;
+	container_unref(r);
+	/* What its thread does meanwhile would be counted, too. */
+	container_cache_free(cache);
+	cache = NULL;
+}
+
+static void right_stop(struct right *right)
+{
+	cgroup_set_free(right->subject.cgroups);
+	box_stop(&right->box);
+}
+
+/* It is what is wrong, and no error that means something else. */
+static void check_error(int r, const struct fault *f, unsigned nth)
+{
+	ck_assert_msg(is_shortage(r), "call %u of kind %d failed with %s: %s", nth, (int)f->call,
+		strerror(f->error), strerror(-r));
+}
+
+static void check_identity(
+	const struct container *r, const struct right *right, const struct fault *f, unsigned nth)
+{
+	const char *path = cgroup_set_path(r->subject.cgroups, box_hierarchy());
+
+	ck_assert_msg(!r->subject.is_host && strcmp(path, right->box.path) == 0 &&
+			r->subject.start_ns == right->subject.start_ns &&
+			r->subject.boottime_offset_s == right->subject.boottime_offset_s,
+		"call %u of kind %d failed with %s: taken for %s, started at %llu (%llu), %lld s "
+		"ahead (%lld)",
+		nth, f ? (int)f->call : -1, f ? strerror(f->error) : "nothing",
+		r->subject.is_host ? "the host" : path, (unsigned long long)r->subject.start_ns,
+		(unsigned long long)right->subject.start_ns,
+		(long long)r->subject.boottime_offset_s,
+		(long long)right->subject.boottime_offset_s);
+}
 
 static void check(
-	struct container_cache *c, const struct box *box, const struct fault *f, unsigned nth)
+	struct container_cache *c, const struct right *right, const struct fault *f, unsigned nth)
 {
 	struct container *r = NULL;
-	int err = container_open(c, box->pid, &r);
-	const unsigned h = box_hierarchy();
+	int err = container_open(c, right->asks, &r);
 
 	fault_disarm();
-	if (err < 0 && f)
+	if (err < 0 && f) {
+		check_error(err, f, nth);
 		return;
+	}
 	ck_assert_msg(err == 0, "afterwards: %s", strerror(-err));
-	ck_assert_msg(!r->subject.is_host &&
-			strcmp(cgroup_set_path(r->subject.cgroups, h), box->path) == 0,
-		"call %u of kind %d failed with %s: taken for %s", nth, f ? (int)f->call : -1,
-		f ? strerror(f->error) : "nothing",
-		r->subject.is_host ? "the host" : cgroup_set_path(r->subject.cgroups, h));
+	check_identity(r, right, f, nth);
 	container_unref(r);
 }
 
-static bool attempt(const struct box *box, const struct fault *f, unsigned nth)
+static enum account_fate is_gone(const struct account_key *key, void *data)
 {
-	struct container_cache *c = new_cache(false);
+	(void)key;
+	(void)data;
+	return ACCOUNT_CGROUP_GONE;
+}
+
+/* One that knows nobody, and has no accounts that do. */
+static struct container_cache *fresh_cache(const struct right *right)
+{
+	account_sweep(accounts, is_gone, NULL);
+	return new_cache(right->no_ioctl);
+}
+
+static bool attempt(const struct right *right, const struct fault *f, unsigned nth)
+{
+	struct container_cache *c = fresh_cache(right);
 	bool hit;
 
 	fault_arm(f, nth);
-	check(c, box, f, nth);
+	check(c, right, f, nth);
 	hit = fault_disarm();
-	check(c, box, NULL, nth);
+	check(c, right, NULL, nth);
 	container_cache_free(c);
 	return hit;
 }
 
 /* A daemon that starts meanwhile. */
-static bool attempt_start(const struct box *box, const struct fault *f, unsigned nth)
+static bool attempt_start(const struct right *right, const struct fault *f, unsigned nth)
 {
 	const struct container_config config = config_of(false);
 	struct container_cache *c;
@@ -65,27 +146,60 @@ static bool attempt_start(const struct box *box, const struct fault *f, unsigned
 	hit = fault_disarm();
 	ck_assert(hit || r == 0);
 	if (r == 0) {
-		check(c, box, NULL, nth);
+		check(c, right, NULL, nth);
 		container_cache_free(c);
 	}
 	return hit;
 }
 
-static void exhaust(const struct box *box,
-	bool (*how)(const struct box *box, const struct fault *f, unsigned nth))
+static void check_load(
+	struct load *l, const struct right *right, const struct fault *f, unsigned nth)
+{
+	struct load_values v;
+	int r = load_get(l, &right->subject, &v);
+
+	fault_disarm();
+	if (r < 0 && f) {
+		check_error(r, f, nth);
+		return;
+	}
+	ck_assert_msg(r == 0, "the load afterwards: %s", strerror(-r));
+	ck_assert_msg(v.threads == right->load.threads && v.newest == right->load.newest,
+		"call %u of kind %d failed with %s: %llu threads, the newest %llu", nth,
+		f ? (int)f->call : -1, f ? strerror(f->error) : "nothing",
+		(unsigned long long)v.threads, (unsigned long long)v.newest);
+}
+
+static bool attempt_load(const struct right *right, const struct fault *f, unsigned nth)
+{
+	const struct load_config config = { &root, layout, NULL };
+	struct load *l;
+	bool hit;
+
+	ck_assert_int_eq(load_new(&config, &l), 0);
+	fault_arm(f, nth);
+	check_load(l, right, f, nth);
+	hit = fault_disarm();
+	check_load(l, right, NULL, nth);
+	load_free(l);
+	return hit;
+}
+
+static void exhaust(const struct right *right,
+	bool (*how)(const struct right *right, const struct fault *f, unsigned nth))
 {
 	long blocks;
 	unsigned descriptors;
 
-	how(box, &faults[0], FAILURES_MAX);
+	how(right, &faults[0], FAILURES_MAX);
 	blocks = fault_blocks();
 	descriptors = fault_descriptors();
 	for (unsigned i = 0; i < n_faults; i++) {
 		unsigned nth = 1;
 
 		if (faults[i].error == ENODEV)
-			continue; /* what files of cgroups say, which nobody reads here */
-		while (how(box, &faults[i], nth))
+			continue; /* what files of removed cgroups say, and none is */
+		while (how(right, &faults[i], nth))
 			ck_assert_uint_lt(++nth, FAILURES_MAX);
 	}
 	ck_assert_int_eq(fault_blocks(), blocks);
@@ -94,23 +208,74 @@ static void exhaust(const struct box *box,
 
 START_TEST(whoever_asks_meets_any_failure_with_the_right_container_or_an_error)
 {
-	struct box box;
+	struct right right = { .no_ioctl = kinds[_i].no_ioctl };
 
-	box_start(&box, layout, kinds[_i].flags);
-	if (kinds[_i].leaf)
-		box_tell(&box, BOX_ENTER_LEAF);
-	exhaust(&box, attempt);
-	box_stop(&box);
+	right_start(&right, kinds[_i].flags, kinds[_i].command);
+	exhaust(&right, attempt);
+	right_stop(&right);
 }
 END_TEST
 
 START_TEST(a_cache_that_cannot_be_made_leaks_nothing)
 {
+	struct right right = { 0 };
+
+	right_start(&right, PLAIN, 0);
+	exhaust(&right, attempt_start);
+	right_stop(&right);
+}
+END_TEST
+
+START_TEST(a_load_meets_any_failure_with_all_threads_or_an_error)
+{
+	struct right right = { .load = { .threads = 2, .newest = 2 } };
+
+	right_start(&right, MODERN, BOX_NEST); /* the newest is the init of a pid namespace below */
+	exhaust(&right, attempt_load);
+	right_stop(&right);
+}
+END_TEST
+
+START_TEST(a_load_in_the_root_cgroup_does_as_well)
+{
+	struct right right = { .load = { .threads = 2, .newest = 2 } };
+
+	right_start(&right, PLAIN, BOX_FORK);
+	right.subject.is_host = true;
+	right.subject.account.cgroup_dev = right.subject.account.cgroup_ino = 0;
+	exhaust(&right, attempt_load);
+	right_stop(&right);
+}
+END_TEST
+
+/* False: so many calls are not made at all. */
+static bool end_after(const struct fault *f, unsigned nth)
+{
+	struct container_cache *c = new_cache(false);
+	const unsigned lives = count_lives(c);
+	struct container *r = NULL;
 	struct box box;
+	bool hit;
 
 	box_start(&box, layout, PLAIN);
-	exhaust(&box, attempt_start);
-	box_stop(&box);
+	fault_arm(f, nth);
+	container_open(c, box.pid, &r);
+	hit = fault_disarm();
+	container_unref(r);
+	box_kill(&box);
+	/* After 60 s, where nobody tells. */
+	BY_NOW((keys_expire(c, UINT64_MAX), count_lives(c)) == lives);
+	box_remove(&box);
+	container_cache_free(c);
+	return hit;
+}
+
+START_TEST(no_failure_keeps_a_record_whose_init_has_ended)
+{
+	const struct fault memory = { FAULT_MEMORY, ENOSPC, false };
+
+	for (unsigned nth = 1; end_after(&memory, nth);)
+		ck_assert_uint_lt(++nth, FAILURES_MAX);
 }
 END_TEST
 
@@ -122,6 +287,9 @@ int main(void)
 	tcase_add_loop_test(c, whoever_asks_meets_any_failure_with_the_right_container_or_an_error,
 		0, (int)countof(kinds));
 	tcase_add_test(c, a_cache_that_cannot_be_made_leaks_nothing);
+	tcase_add_test(c, a_load_meets_any_failure_with_all_threads_or_an_error);
+	tcase_add_test(c, a_load_in_the_root_cgroup_does_as_well);
+	tcase_add_test(c, no_failure_keeps_a_record_whose_init_has_ended);
 	suite_add_tcase(s, c);
 	return unit_run(s);
 }

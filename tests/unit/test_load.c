@@ -353,6 +353,28 @@ START_TEST(later_samples_decay_and_idle_ones_look_at_no_task)
 }
 END_TEST
 
+START_TEST(a_sample_that_cannot_be_taken_is_made_up_for_by_the_next)
+{
+	struct load_values v;
+
+	made_file(CGROUP "a/cgroup.procs", "10\n");
+	task("10", 'R', 1, 100);
+	ck_assert_uint_eq(values_of("/a").averages[LOAD_1], LOAD_ONE);
+	made_move("proc/10/stat", "proc/10/away");
+	made_directory("proc/10/stat"); /* which nobody can read(2) */
+	pass(1);
+	pass(1);
+	ck_assert_uint_eq(load_sampled(c.load), 1);
+	ck_assert_uint_eq(values_of("/a").averages[LOAD_1], LOAD_ONE);
+	made_move("proc/10/stat", "proc/10/not");
+	made_file("proc/10/stat", "10 (a) S" NUMBERS "1 0 100 0\n");
+	pass(2);
+	v = values_of("/a");
+	ck_assert_uint_eq(v.running, 0);
+	ck_assert_uint_le(v.averages[LOAD_1], 1884 * 1884 / 2048 + 1);
+}
+END_TEST
+
 START_TEST(idle_ones_are_looked_at_once_a_minute_whatever_their_cpu_time_says)
 {
 	made_file(CGROUP "a/cgroup.procs", "10\n");
@@ -564,6 +586,7 @@ int main(void)
 	tcase_add_test(t, a_long_list_is_read_to_its_end);
 	tcase_add_test(t, one_sample_serves_a_period_of_reads);
 	tcase_add_test(t, later_samples_decay_and_idle_ones_look_at_no_task);
+	tcase_add_test(t, a_sample_that_cannot_be_taken_is_made_up_for_by_the_next);
 	tcase_add_test(t, idle_ones_are_looked_at_once_a_minute_whatever_their_cpu_time_says);
 	tcase_add_test(t, averages_go_on_in_another_worker_without_a_read);
 	tcase_add_test(t, a_cgroup_that_was_made_anew_is_another);
