@@ -32,7 +32,7 @@
  * cannot or may not be looked at. */
 static bool is_init(const struct root *root, pid_t pid, uint64_t ns, int *failed)
 {
-	struct proc_status status;
+	struct proc_status status = { 0 };
 	uint64_t its_ns;
 	int r = proc_ns(root, pid, "ns/pid", &its_ns);
 
