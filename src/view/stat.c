@@ -140,8 +140,9 @@ int view_stat(const struct view_args *a, struct text *t)
 	uint64_t tasks = 0;
 	int r = cgroup_tasks(a->subject->cgroups, &tasks);
 
-	if (r == 0 || r == -ENOENT) /* no pids controller: unknown */
-		r = host_stat(a->host, a->now_ns, &host);
+	if (r < 0 && r != -ENOENT) /* no pids controller: unknown */
+		return r;
+	r = host_stat(a->host, a->now_ns, &host);
 	if (r == 0)
 		r = cpuaccount_advance(a, host, tasks, &times);
 	if (r == 0)
