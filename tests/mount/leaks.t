@@ -6,7 +6,7 @@
 source "$(dirname "$0")/lib.sh"
 pressure=0
 [ ! -e /proc/pressure/cpu ] || [ -z "$CG_V2" ] || pressure=1
-plan 26
+plan $((32 + 2 * pressure))
 
 ROUNDS=3
 SCRATCH=$(mktemp -d "${LXCFS_TEST_SCRATCH:-/var/tmp}/lxcfs-test.XXXXXX")
@@ -115,12 +115,31 @@ for who in a b; do
 done
 
 # ---- what others do moves nothing
-snapshot() { # FILE
+snapshot() { # FILE; all that a runs meanwhile
+	now_ms >"$1.begin"
 	cpu_usage_us a >"$1.before"
-	for file in meminfo stat diskstats; do
-		in_container a cat /proc/$file | sed "s/^/$file /"
-	done >"$1"
+	# shellcheck disable=SC2086 # words
+	in_container a grep -H "" ${files//proc\//\/proc\/} | sed 's|^/proc/\([^:]*\):|\1 |' >"$1"
 	cpu_usage_us a >"$1.after"
+	now_ms >"$1.end"
+}
+# ms_between MOMENT MOMENT [PLUS]: such as quiet.end storm.begin.
+ms_between() { echo $(($(cat "$WORK/$2") - $(cat "$WORK/$1") + ${3-0})); }
+# most_gained EXPRESSION COLUMN...: of these columns of the lines that match (of "total=1" and "1/2" the
+# last number) the most that any has gained.
+most_gained() {
+	awk -v lines="$1" -v columns="${*:2}" 'BEGIN { n = split(columns, column) }
+		FNR == 1 { line = 0 }
+		$0 ~ lines {
+			line++
+			for (i = 1; i <= n; i++) {
+				word = $column[i]
+				sub(".*[=/]", "", word)
+				if (NR == FNR) { old[line, i] = word; continue }
+				if (!(any++) || word - old[line, i] > most) most = word - old[line, i]
+			}
+		}
+		END { if (any) printf "%.2f", most }' "$WORK/quiet" "$WORK/storm"
 }
 moved() { # AWK-PROGRAM over "file name..." lines of the second, with the first's in a[]
 	awk "NR == FNR { old[\$1, \$2] = \$3; next } $1" "$WORK/quiet" "$WORK/storm"
@@ -129,12 +148,21 @@ sleep 0.2
 snapshot "$WORK/quiet"
 used=$(cat "$WORK/quiet.before")
 tasks=$(awk '$2 == "processes" { print $3 }' "$WORK/quiet")
+b_stalled() { in_container b sed -n 's/^some.*total=//p' /proc/pressure/cpu; }
+[ $pressure = 0 ] || stalled=$(b_stalled)
+b_load=$(in_container b cut -d' ' -f1 /proc/loadavg)
+run_in_background nice -n 19 "$POKE" threads 4 600
+run_in_background in_container b nice -n 19 "$POKE" threads 12 600
 hold_in b 97
 run_in_background "$POKE" hold $((211 * MIB)) "$WORK/held2"
 wait_until 20 test -e "$WORK/held2"
 direct_io 32
 (join_cgroup b && direct_io 32)
 for _ in {1..300}; do /bin/true; done
+in_container b bash -c 'for _ in {1..300}; do /bin/true; done'
+sampled() { in_container b awk -v was="$b_load" '{ exit !($1 > was + 0.3) }' /proc/loadavg; }
+ok "what others do is in the neighbour's load" wait_until 30 sampled
+[ $pressure = 0 ] || between $(($(b_stalled) - stalled)) 1000000 1000000000 "and in its pressure"
 snapshot "$WORK/storm"
 between "$(moved '$1 == "meminfo" { d = $3 - old[$1, $2]; if (d < 0) d = -d; if (d > most) most = d } END { print most }')" \
 	0 $((24 * 1024)) "others take hundreds of MiB: no line of its meminfo moves by many"
@@ -143,6 +171,17 @@ busy() { awk -v hz="$HZ" '$1 == "stat" && $2 == "cpu" { print int(($3 + $4 + $5)
 between $(($(busy "$WORK/storm") - $(busy "$WORK/quiet"))) 0 $((($(cat "$WORK/storm.after") - used) / 10000 + 10)) \
 	"others burn CPUs: its stat gains what its own processes did"
 between $(($(awk '$2 == "processes" { print $3 }' "$WORK/storm") - tasks)) 0 60 "others start hundreds of processes: its count gains its own few"
+between "$(awk -v s="$(most_gained ^uptime 2)" 'BEGIN { print s * 1000 }')" "$(ms_between quiet.end storm.begin -20)" "$(ms_between quiet.begin storm.end 20)" \
+	"its age gains what goes by"
+busy_ms=$((($(cat "$WORK/storm.after") - used) / 1000))
+between "$(awk -v s="$(most_gained ^uptime 3)" 'BEGIN { print s * 1000 }')" "$(ms_between quiet.end storm.begin -$((busy_ms + 100)))" "$(ms_between quiet.begin storm.end 20)" \
+	"all of it idle but for what its own processes ran"
+between "$(most_gained ^loadavg 2 3 4)" -100 0.4 "others load the CPUs: its load does not grow"
+between "$(most_gained ^loadavg 5)" -5 5 "nor its threads"
+between "$(most_gained ^loadavg 6)" 0 30 "and its newest task is one of its own few"
+# Its own wait, too: those that took the snapshots.
+[ $pressure = 0 ] || between "$(most_gained ^pressure/ 6)" 0 $((1000 * ($(ms_between quiet.begin quiet.end) + $(ms_between storm.begin storm.end) + 100))) \
+	"others wait for CPUs: its pressure gains what its own processes can at most"
 is "$(grep -E '^stat (ctxt|intr) ' "$WORK/storm")" "$(grep -E '^stat (ctxt|intr) ' "$WORK/quiet")" "its switches and interrupts stand still"
 sectors() { awk '$1 == "diskstats" { n += $7 + $11 } END { print n + 0 }' "$1"; }
 between $(($(sectors "$WORK/storm") - $(sectors "$WORK/quiet"))) 0 16384 "others use the disk: its diskstats gain 8 MiB at most"
