@@ -37,10 +37,30 @@ storm_begin() { # [READERS-IN-EACH]
 
 storm_sum() { awk -v w="$1" '$1 == w { n += $2 } END { print n + 0 }' "$WORK"/read.?; }
 
-# The stall that all readings but so many of a thousand stay below, in milliseconds.
+# what_readers_told [CONTAINER...]
+what_readers_told() {
+	[ $# -gt 0 ] || set -- a b c d
+	cat "${@/#/$WORK/read.}"
+}
+
+# storm_stall PART [CONTAINER...]: the stall that so large a part of all readings stay below, in
+# milliseconds.
 storm_stall() {
-	cat "$WORK"/read.? | awk -v part="$1" '$1 == "ms" { at[$2] += $3; all += $3 }
+	what_readers_told "${@:2}" | awk -v part="$1" '$1 == "ms" { at[$2] += $3; all += $3 }
 		END { for (i = 0; i <= 20000; i++) { n += at[i]; if (n >= all * part) { print i + 1; exit } } }'
+}
+
+# storm_moment PART [CONTAINER...]: the same of moments, at which a reading goes on that takes so long:
+# whoever is held up for a second reads once, not a thousand times.
+storm_moment() {
+	what_readers_told "${@:2}" | awk -v part="$1" '$1 == "ms" { at[$2] += ($2 + 0.5) * $3; all += ($2 + 0.5) * $3 }
+		END { for (i = 0; i <= 20000; i++) { n += at[i]; if (n >= all * part) { print i + 1; exit } } }'
+}
+
+storm_stop() {
+	: >"$WORK/stop"
+	wait "${storm_readers[@]}"
+	storm_readers=()
 }
 
 # storm_end WHAT [MILLISECONDS]: ends the readers, tests what they noticed, and tells how long they
@@ -48,9 +68,7 @@ storm_stall() {
 storm_end() {
 	local longest
 
-	: >"$WORK/stop"
-	wait "${storm_readers[@]}"
-	storm_readers=()
+	storm_stop
 	longest=$(awk '$1 == "longest-us" && $2 > n { n = $2 } END { printf "%.1f", n / 1000 }' "$WORK"/read.?)
 	is "$(cat "$WORK"/read.? | grep -c ^readings)" 4 "$1: every reader came to its end"
 	between "$(storm_sum readings)" $((1000 / SLOW)) 1000000000 "having read"
