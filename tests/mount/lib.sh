@@ -665,12 +665,16 @@ last_descendant() {
 	echo "$pid"
 }
 
-# nsenter(1) does not take its child with it.
+# nsenter(1) does not take its child with it. Without processes of its own, for there may be a hundred.
 kill_tree() {
-	local child
+	local list children child
 
-	for child in $(children_of "$1"); do
-		kill_tree "$child"
+	for list in "/proc/$1/task/"*/children; do
+		children=()
+		{ read -ra children <"$list"; } 2>/dev/null
+		for child in ${children[@]+"${children[@]}"}; do
+			kill_tree "$child"
+		done
 	done
 	kill -KILL "$1" 2>/dev/null
 }
