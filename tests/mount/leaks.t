@@ -159,7 +159,7 @@ wait_until 20 test -e "$WORK/held2"
 direct_io 32
 (join_cgroup b && direct_io 32)
 for _ in {1..300}; do /bin/true; done
-in_container b bash -c 'for _ in {1..300}; do /bin/true; done'
+in_container b bash -c 'for _ in {1..100}; do /bin/true; done'
 sampled() { in_container b awk -v was="$b_load" '{ exit !($1 > was + 0.3) }' /proc/loadavg; }
 ok "what others do is in the neighbour's load" wait_until 30 sampled
 [ $pressure = 0 ] || between $(($(b_stalled) - stalled)) 1000000 1000000000 "and in its pressure"
