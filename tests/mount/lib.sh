@@ -198,6 +198,17 @@ kill_worker() { # -SIGNAL
 	kill "$1" "$(a_worker)"
 }
 
+# Descriptors of triggers that the worker holds: it opens pressure files for writing for nothing else.
+held() {
+	local pid info
+
+	pid=$(worker_pid)
+	for info in /proc/"$pid"/fdinfo/*; do
+		[[ $(readlink "${info/fdinfo/fd}") != *.pressure ]] || grep '^flags:.*2$' "$info"
+	done 2>/dev/null | wc -l
+}
+holds() { [ "$(held)" = "$1" ]; }
+
 unmount_all() { # everything stacked at the path
 	while is_mounted "$1"; do
 		umount -l "$1" || return

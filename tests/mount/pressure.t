@@ -44,17 +44,6 @@ arm() {
 
 ended() { [ "$(wc -l <"$1")" -gt "$2" ]; }
 
-# Descriptors of triggers that the worker holds: it opens pressure files for writing for nothing else.
-held() {
-	local pid info
-
-	pid=$(worker_pid)
-	for info in /proc/"$pid"/fdinfo/*; do
-		[[ $(readlink "${info/fdinfo/fd}") != *.pressure ]] || grep '^flags:.*2$' "$info"
-	done 2>/dev/null | wc -l
-}
-holds() { [ "$(held)" = "$1" ]; }
-
 # ---- without --enable-psi-poll
 start_daemon
 new_container a --cpus=0
