@@ -2,27 +2,33 @@
 /*
  * A machine that is out of memory or descriptors, or whose files cannot be read, as a daemon meets
  * it: preloaded (LD_PRELOAD), it fails some of the calls of the C library that the daemon and
- * libfuse make. Makes no system call that a worker may not make, and never fails a read of the
- * device, nor anything of the supervisor's.
+ * libfuse make. Makes no system call that a worker or its opener may not make, and never fails a
+ * read of the device, nor anything of the supervisor's.
  *
  * $LXCFS_FAULTS names a file of six ints of 32 bits that a test writes: whose calls (a pid;
- * negative: everybody's but that one's), which (1 memory, 2 opening, 4 reading, added up), the
- * error, every how-many-th (0: none), and two that count: calls, and those that have failed.
+ * negative: everybody's but that one's), which (1 memory, 2 opening, 4 reading files and numbers of
+ * the kernel, 8 what the opener opens, 16 watching by epoll, added up), the error, every
+ * how-many-th (0: none), and two that count: calls, and those that have failed.
  */
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
 #include <unistd.h>
 
-enum { MEMORY = 1, OPENING = 2, READING = 4 };
+enum { MEMORY = 1, OPENING = 2, READING = 4, OPENER = 8, WATCHING = 16 };
 
 static struct faults {
 	_Atomic int32_t whose;
@@ -32,12 +38,22 @@ static struct faults {
 	_Atomic uint32_t calls, failed;
 } * faults;
 
+/* Asked for here, since the opener may not. */
+static pid_t self;
+
+static void know_self(void)
+{
+	self = getpid();
+}
+
 static __attribute__((constructor)) void start(void)
 {
 	const char *path = getenv("LXCFS_FAULTS");
 	int fd = path ? (int)syscall(SYS_openat, AT_FDCWD, path, O_RDWR | O_CLOEXEC) : -1;
 	void *p = mmap(NULL, sizeof(*faults), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 
+	know_self();
+	pthread_atfork(NULL, NULL, know_self);
 	faults = p == MAP_FAILED ? NULL : p;
 	if (fd >= 0)
 		close(fd);
@@ -51,7 +67,7 @@ static bool fails(uint32_t which)
 	if (every == 0 || !(atomic_load(&faults->which) & which))
 		return false;
 	whose = atomic_load(&faults->whose);
-	if (whose > 0 ? getpid() != whose : getpid() == -whose)
+	if (whose > 0 ? self != whose : self == -whose)
 		return false;
 	if ((atomic_fetch_add(&faults->calls, 1) + 1) % every != 0)
 		return false;
@@ -131,4 +147,62 @@ ssize_t pread64(int fd, void *buffer, size_t size, off64_t offset)
 ssize_t readlinkat(int dirfd, const char *path, char *buffer, size_t size)
 {
 	return fails(READING) ? -1 : syscall(SYS_readlinkat, dirfd, path, buffer, size);
+}
+
+static bool is_file(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+/* Not of the device, a socket or an eventfd. */
+ssize_t read(int fd, void *buffer, size_t size)
+{
+	return is_file(fd) && fails(READING) ? -1 : syscall(SYS_read, fd, buffer, size);
+}
+
+int epoll_ctl(int epoll_fd, int op, int fd, struct epoll_event *event)
+{
+	return fails(WATCHING) ? -1 : (int)syscall(SYS_epoll_ctl, epoll_fd, op, fd, event);
+}
+
+/* linux/nsfs.h: one with an argument asks for a number, one without opens. */
+static bool fails_about_namespaces(unsigned long request)
+{
+	return _IOC_TYPE(request) == 0xb7 &&
+		fails(_IOC_DIR(request) == _IOC_NONE ? OPENING : READING);
+}
+
+int ioctl(int fd, unsigned long request, ...)
+{
+	va_list args;
+	void *argument;
+
+	va_start(args, request);
+	argument = va_arg(args, void *);
+	va_end(args);
+	return fails_about_namespaces(request) ? -1
+					       : (int)syscall(SYS_ioctl, fd, request, argument);
+}
+
+/* Where there is no function of the C library: pidfd_open(2) of the worker's, openat2(2) of its
+ * opener's. */
+long syscall(long number, ...)
+{
+	static long (*_Atomic next)(long number, ...);
+	va_list args;
+	long a[6];
+
+	if (!atomic_load(&next))
+		atomic_store(&next, (long (*)(long, ...))dlsym(RTLD_NEXT, "syscall"));
+	va_start(args, number);
+	for (size_t i = 0; i < sizeof(a) / sizeof(a[0]); i++)
+		a[i] = va_arg(args, long);
+	va_end(args);
+	if (number == SYS_pidfd_open && fails(OPENING))
+		return -1;
+	if (number == SYS_openat2 && fails(OPENER))
+		return -1;
+	return atomic_load(&next)(number, a[0], a[1], a[2], a[3], a[4], a[5]);
 }

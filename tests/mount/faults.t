@@ -5,12 +5,12 @@
 # whole text of its own or an error, never a short or empty one or the host's, the next one is
 # answered, and nothing grows. What fails is chosen by a library preloaded into the daemon (faults.c).
 source "$(dirname "$0")/lib.sh"
-plan 14
+plan 30
 
 FAULTS=$WORK/faults
 head -c 24 /dev/zero >"$FAULTS"
 ROUNDS=$((6 / SLOW > 2 ? 6 / SLOW : 2))
-ERRORS='Input/output error|Cannot allocate memory|Too many open files( in system)?'
+ERRORS='Input/output error|No such device|Cannot allocate memory|Too many open files( in system)?'
 
 put() { # INDEX INT...: into the file
 	local at=$1 n
@@ -26,29 +26,25 @@ no_faults() { put 3 0; }
 
 # whose which error every: see faults.c.
 faults() { no_faults; put 0 "$1" "$2" "$3"; put 4 0 0; put 3 "$4"; }
-failed() { od -An -tu4 -j 20 -N 4 "$FAULTS" | tr -d ' '; }
 
-# The files of a container, each again and again: NAME.N.out, .err and what cat(1) ended with.
-# shellcheck disable=SC2016 # for the shell inside
-READER='for ((i = 0; i < $2; i++)); do
-	for file in $3; do
-		cat "/$file" >"$1/${file//\//.}.$i.out" 2>"$1/${file//\//.}.$i.err" ||
-			echo "$?" >"$1/${file//\//.}.$i.failed"
-	done
-done'
-FILES="proc/meminfo proc/stat proc/cpuinfo proc/uptime proc/diskstats proc/swaps proc/loadavg $CPU_DIR/online $CPU_DIR/cpu0/topology/core_id"
+FILES="proc/meminfo proc/stat proc/cpuinfo proc/uptime proc/diskstats proc/swaps proc/loadavg proc/slabinfo
+	$CPU_DIR/online $CPU_DIR/offline $CPU_DIR/present $CPU_DIR/possible $CPU_DIR/cpu0/topology/core_id"
+PRESSURE= # where the kernel has it
+[ ! -d /proc/pressure ] || PRESSURE=$(cd / && echo proc/pressure/*)
+FILES=$(xargs <<<"$FILES $PRESSURE")
 
+# The container's files, each so often: see poke each.
 read_all() { # DIRECTORY ROUNDS
 	rm -rf "$1"
 	mkdir "$1"
-	in_container c timeout $((120 * SLOW)) bash -c "$READER" - "$1" "$2" "$FILES"
+	in_container c timeout $((120 * SLOW)) "$POKE" each "$1" "$2" "$FILES"
 }
 
 # What is wrong with what was read into the directory, compared with $WORK/right in what does not change
 # from one moment to the next (MemTotal and the CPUs are the container's own). An error may come behind
 # a text, from the read(2) that looks for its end.
 wrong() {
-	awk -v right="$WORK/right" -v errors="($ERRORS)" '
+	awk -v right="$WORK/right" -v errors="^($ERRORS)\n$" '
 		function shape(file, line, all, column) {
 			all = ""
 			while ((getline line <file) > 0) {
@@ -73,16 +69,16 @@ wrong() {
 				if (!is_there(base ".failed") || text != "")
 					bad = text != shape(right "/" name ".0.out")
 				else
-					bad = shape(base ".err") == "" || shape(base ".err") !~ errors_line()
+					bad = shape(base ".failed") !~ errors
 				if (bad)
-					print name ": " text shape(base ".err")
+					print name ": " text shape(base ".failed")
 			}
-		}
-		function errors_line() { return errors "\n$" }' "$1"/*.out | head -n 10
+		}' "$1"/*.out | head -n 10
 }
 
 errors_in() { find "$1" -name '*.failed' | wc -l; }
-descriptors() { find "/proc/$1/fd" -mindepth 1 | wc -l; }
+# But for those of known callers, of whom a bounded number is kept.
+descriptors() { find "/proc/$1/fd" -mindepth 1 ! -lname '/proc/*/ns' | wc -l; }
 anonymous_kb() { awk '$1 == "RssAnon:" { print $2 }' "/proc/$1/status"; }
 
 LD_PRELOAD=$BUILD/tests/mount/faults.so LXCFS_FAULTS=$FAULTS start_daemon
@@ -101,7 +97,7 @@ sweep() { # WHICH ERROR EVERY...
 		no_faults
 		wrong "$WORK/now"
 		read_all "$WORK/now" 1
-		[ "$(errors_in "$WORK/now")" = 0 ] || echo "an error afterwards: $(cat "$WORK"/now/*.err)"
+		[ "$(errors_in "$WORK/now")" = 0 ] || echo "an error afterwards: $(cat "$WORK"/now/*.failed)"
 		wrong "$WORK/now"
 	done
 }
@@ -110,13 +106,14 @@ sweep() { # WHICH ERROR EVERY...
 EVERY="1 2 7 29"
 # shellcheck disable=SC2086 # a list
 {
-	is "$(sweep 1 12 $EVERY)" "" "out of memory: a whole text or an error, and all is right afterwards"
+	is "$(sweep 17 12 $EVERY)" "" "out of memory: a whole text or an error, and all is right afterwards"
 	growth_from=$(anonymous_kb "$worker") open_from=$(descriptors "$worker")
 	is "$(sweep 2 24 $EVERY)" "" "so where the process is out of descriptors"
 	is "$(sweep 2 23 $EVERY)" "" "and where the machine is"
 	is "$(sweep 4 5 $EVERY)" "" "and where no file can be read"
-	is "$(sweep 7 5 $EVERY)" "" "and where all of that happens at once"
-	is "$(sweep 1 12 $EVERY)" "" "and when memory is short once more"
+	is "$(sweep 6 19 $EVERY)" "" "and where every file is said to be gone"
+	is "$(sweep 23 5 $EVERY)" "" "and where all of that happens at once"
+	is "$(sweep 17 12 $EVERY)" "" "and when memory is short once more"
 }
 faults "$worker" 4 5 1
 read_all "$WORK/now" 1
@@ -137,3 +134,76 @@ no_faults
 wait $late
 is "$(value MemTotal <"$WORK/late")" 262144 "who waits for one meanwhile is answered when there is memory"
 is "$(meminfo c MemTotal)" 262144 "and so is the next one"
+
+# ---- triggers
+if [ -z "$PRESSURE" ]; then
+	skip 15 "a kernel without pressure"
+	exit 0
+fi
+remove_container c
+stop_daemon
+LD_PRELOAD=$BUILD/tests/mount/faults.so LXCFS_FAULTS=$FAULTS start_daemon --enable-psi-poll
+new_container c --memory=$((256 * MIB)) --cpus=0
+worker=$(a_worker)
+opener=$(pgrep -P "$worker" lxcfs-opener)
+read_all "$WORK/right" 1
+
+# Three triggers on each file, and what came of each write: "N ERROR M done".
+arm_all() {
+	# shellcheck disable=SC2016 # for the shell inside
+	in_container c bash -c 'for file in $2; do timeout 60 "$1" writes 3 1 "full 2000000 2000000" "/$file"; done' \
+		- "$POKE" "$PRESSURE" 2>&1 | LC_ALL=C sort | uniq -c | xargs
+}
+ALL_DONE="$((3 * $(wc -w <<<"$PRESSURE"))) done"
+
+sweep_triggers() { # WHICH ERROR EVERY...
+	local which=$1 error=$2 every
+
+	shift 2
+	for every in "$@"; do
+		faults "$worker" "$which" "$error" "$every"
+		arm_all | grep -vxE '([0-9]+ (E(NOMEM|MFILE|NFILE|IO|NODEV)|done) ?)+'
+		no_faults
+		[ "$(arm_all)" = "$ALL_DONE" ] || echo "cannot be armed afterwards"
+		wait_until 5 holds 0 || echo "triggers stay"
+		sweep "$which" "$error" "$every"
+	done
+}
+
+# As many as a container may have: none that failed counts.
+arm_most() { in_container c "$POKE" writes 64 1 "full 2000000 2000000" /proc/pressure/cpu | sort | uniq -c | xargs; }
+
+is "$(arm_all)" "$ALL_DONE" "with --enable-psi-poll triggers are armed"
+faults "$worker" 16 12 1
+is "$(arm_all)" "${ALL_DONE/done/ENOMEM}" "none is that nobody would watch"
+no_faults
+is "$(sweep_triggers 17 12 2 7)" "" "out of memory: they are, or an error is told, and all is right afterwards"
+open_from=$(descriptors "$worker")
+is "$(sweep_triggers 2 24 2 5)" "" "so where the process is out of descriptors"
+is "$(sweep_triggers 4 5 2 5)" "" "and where no file can be read"
+is "$(sweep_triggers 6 19 2 5)" "" "and where every file is said to be gone"
+faults "$opener" 8 24 1
+is "$(in_container c "$POKE" writes 2 2 "full 2000000 2000000" /proc/pressure/cpu | uniq -c | xargs)" "4 EMFILE" \
+	"where who opens the cgroup's files is out of them: that is the error, however often it is tried"
+no_faults
+is "$(arm_most)" "64 done" "a container may have as many as before"
+ok "and leaves none of them" wait_until 5 holds 0
+is "$(a_worker)" "$worker" "it is still the same worker"
+between "$(descriptors "$worker")" 1 $((open_from + 8)) "that has no more descriptors open than before"
+
+# ---- a worker that cannot arm again
+for i in 1 2 3; do
+	in_container c "$POKE" trigger "full 2000000 2000000" 2 60000 - /proc/pressure/cpu \
+		</dev/null >"$WORK/poll.$i" 2>&1 &
+	background+=($!)
+done
+ok "three poll" wait_until 10 holds 3
+faults -"$DAEMON_PID" 8 24 1
+kill -KILL "$worker"
+wait "${background[@]}"
+background=()
+no_faults
+is "$(tail -qn 1 "$WORK"/poll.? | cut -d' ' -f2- | uniq -c | xargs)" "3 PRI ERR" \
+	"a worker dies, and the next one cannot arm again: whoever polls is told"
+matches "$(cat "$DAEMON_LOG")" "could not be armed again by a new worker: Too many open files" "and the log says so"
+is "$(arm_all)" "$ALL_DONE" "all can be armed anew"

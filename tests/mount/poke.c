@@ -395,6 +395,7 @@ static const struct command {
 	{ "trigger", 5, poke_trigger },
 	{ "trigread", 2, poke_trigread },
 	{ "getfd", 2, poke_getfd },
+	{ "each", 3, poke_each },
 	{ "try", 1, poke_try },
 	{ "loop", 3, poke_loop },
 	{ "sample", 3, poke_sample },

@@ -28,5 +28,8 @@ int poke_writes(char **args);
 int poke_trigger(char **args);
 int poke_trigread(char **args);
 
+/* poke_each.c */
+int poke_each(char **args);
+
 /* poke_try.c */
 int poke_try(char **args);
