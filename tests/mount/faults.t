@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 # A worker that runs out of memory or descriptors, or cannot read: whoever reads meanwhile gets a
-# whole text of its own or an error, never a short or empty one or the host's, the next one is
-# answered, and nothing grows. What fails is chosen by a library preloaded into the daemon (faults.c).
+# whole text of its own or an error, never a short or empty one or the host's, whoever polls is told,
+# the next one is answered, and nothing grows. What fails is chosen by a library preloaded into the
+# daemon (faults.c).
 source "$(dirname "$0")/lib.sh"
 plan 30
 
