@@ -158,7 +158,7 @@ arm_all() {
 ALL_DONE="$((3 * $(wc -w <<<"$PRESSURE"))) done"
 
 sweep_triggers() { # WHICH ERROR EVERY...
-	local which=$1 error=$2 every
+	local which=$1 error=$2 every ROUNDS=2
 
 	shift 2
 	for every in "$@"; do

@@ -200,12 +200,11 @@ kill_worker() { # -SIGNAL
 
 # Descriptors of triggers that the worker holds: it opens pressure files for writing for nothing else.
 held() {
-	local pid info
+	local proc
 
-	pid=$(worker_pid)
-	for info in /proc/"$pid"/fdinfo/*; do
-		[[ $(readlink "${info/fdinfo/fd}") != *.pressure ]] || grep '^flags:.*2$' "$info"
-	done 2>/dev/null | wc -l
+	proc=/proc/$(worker_pid)
+	find "$proc/fd" -lname '*.pressure' -printf "$proc/fdinfo/%f\n" 2>/dev/null |
+		xargs -r grep -hs '^flags:.*2$' | wc -l
 }
 holds() { [ "$(held)" = "$1" ]; }
 
