@@ -6,12 +6,14 @@
  */
 #pragma once
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "slab.h"
 #include "text.h"
+#include "use.h"
 
 enum account_kind {
 	ACCOUNT_CPU,       /* view/cputime, visible CPUs = the cpuset */
@@ -33,17 +35,23 @@ struct account_key {
 struct account_entry {
 	struct account_key key;
 	_Atomic uint64_t state; /* slab reference; SLAB_NONE: the entry is free */
-	uint64_t reserved[3];
+	uint64_t owner;         /* number of the struct use that it is charged to; 0: of none */
+	uint64_t reserved[2];
 };
 
 struct account_store;
 
-/* Adopts what `entries` hold (an entry whose bytes cannot be right is cleared). Borrows both. */
-int account_store_new(
-	struct account_entry *entries, size_t n, struct slab *slab, struct account_store **ret);
+/* Adopts what `entries` hold (an entry whose bytes cannot be right is cleared), each charged to its
+ * owner in `uses` (NULL: to nobody). Borrows all three. */
+int account_store_new(struct account_entry *entries, size_t n, struct slab *slab, struct uses *uses,
+	struct account_store **ret);
 void account_store_free(struct account_store *s);
 
 #define ACCOUNT_SIBLINGS 64u
+
+/* Of one owner, who may make as many cgroups as it likes: an eighth of all there are. */
+#define ACCOUNT_OF_OWNER 4096u
+#define ACCOUNT_PAGES_OF_OWNER 8192u
 
 /* An account locked by account_begin(). */
 struct account;
@@ -51,16 +59,23 @@ struct account;
 /*
  * Locks the account of `key` against other threads and appends its bytes to `state`: empty when it
  * is new. Then `predecessor` gets the bytes of an earlier init's account of the same kind in the
- * same cgroup, if one is kept (the latest started). 0; -ENOSPC when the table is full or the
- * cgroup has ACCOUNT_SIBLINGS accounts of that kind already (pid namespaces cost a container
- * nothing): compute without memory, nobody is evicted (`predecessor` is filled all the same, and
- * nothing is locked); -ENOMEM.
+ * same cgroup, if one is kept (the latest started). A new account is charged to `use` (NULL: to
+ * nobody). 0; -ENOSPC when the table is full; -EDQUOT when the cgroup has ACCOUNT_SIBLINGS accounts
+ * of that kind already (pid namespaces cost a container nothing), or the owner all it may have:
+ * compute without memory then, nobody is evicted (`predecessor` is filled all the same, and nothing
+ * is locked); -ENOMEM.
  */
-int account_begin(struct account_store *s, const struct account_key *key, struct text *state,
-	struct text *predecessor, struct account **ret);
+int account_begin(struct account_store *s, const struct account_key *key, struct use *use,
+	struct text *state, struct text *predecessor, struct account **ret);
 
-/* Publishes new bytes (none: the old ones stay) and unlocks. -ENOSPC, the old bytes then staying.
- */
+/* True for the errors that mean: compute without memory. */
+static inline bool account_is_full(int r)
+{
+	return r == -ENOSPC || r == -EDQUOT;
+}
+
+/* Publishes new bytes (none: the old ones stay) and unlocks. -ENOSPC or -EDQUOT, the old bytes then
+ * staying. */
 int account_end(struct account *a, const void *state, size_t n);
 
 enum account_fate {
@@ -71,6 +86,9 @@ enum account_fate {
 };
 
 #define ACCOUNT_PREDECESSORS 1024u
+/* Of one owner, whose further ones are cleared at once: who makes many inits must not push out what
+ * a neighbour's next init needs. */
+#define ACCOUNT_PREDECESSORS_OF_OWNER 64u
 
 /* Asks after every entry, without a lock held, and clears those that are of no more use. `fate` is
  * asked again after the dead at the next sweep, for their cgroup may be gone by then. */

@@ -93,6 +93,9 @@ bool cgroup_path_within(const char *path, const char *ancestor);
 /* What of `path` lies below the hierarchy's dirfd ("." is the mount point itself); NULL when it is
  * not below the mount, or NULL. */
 const char *cgroup_path_below(const struct cgroup_hierarchy *h, const char *path);
+/* "/..", "/../a": what the daemon's cgroup namespace does not hold; "/..a" is a name like others.
+ */
+bool cgroup_path_goes_up(const char *path);
 /* The hierarchy with that device; NULL. */
 const struct cgroup_hierarchy *cgroup_hierarchy_of_dev(const struct cgroup_layout *l, dev_t dev);
 /* Removes one trailing "/init.scope" in place ("/init.scope" itself becomes "/"). */
@@ -133,15 +136,10 @@ void cgroup_set_free(struct cgroup_set *s);
 /* True when the set has no cgroup below a root in any hierarchy: the container is the host. A
  * hierarchy without controllers other than the unified one (name=systemd) does not count. */
 bool cgroup_set_is_root(const struct cgroup_set *s);
-/* True when the hierarchy that serves `controller` exists and the set has a cgroup in it. */
-bool cgroup_set_has(const struct cgroup_set *s, enum cgroup_controller controller);
 
 /* The directory that names the container for its counters: the hierarchy that tells busy time
  * (cpuacct, else unified), else the first that has a cgroup. False when there is none. */
 bool cgroup_set_identity(const struct cgroup_set *s, dev_t *ret_dev, ino_t *ret_ino);
-
-/* True while that directory is still the one at its path. */
-bool cgroup_set_alive(const struct cgroup_set *s);
 
 /* The path in a hierarchy as /proc/<pid>/cgroup has it; NULL where the set has none. */
 const char *cgroup_set_path(const struct cgroup_set *s, unsigned hierarchy);

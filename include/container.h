@@ -25,18 +25,9 @@ enum container_rule {
 	CONTAINER_RULE_OWN,   /* 2.3c: the process's own cgroup */
 };
 
-/* What one outermost container below the daemon uses of what all of them share (SPEC 2.7). One for
- * all records that are charged to it, kept as long as any of them lives; fs/ counts in it. */
-struct container_use {
-	_Atomic uint32_t handles;  /* open ones */
-	_Atomic uint32_t pages;    /* of their snapshots */
-	_Atomic uint32_t triggers; /* armed on pressure files */
-};
-
 struct container {
 	struct subject subject;
-	struct container_use *use; /* NULL: not limited (the host) */
-	pid_t init;                /* 0 without an own init */
+	pid_t init; /* 0 without an own init */
 	enum container_rule rule[CGROUP_HIERARCHIES];
 	/* the rest is container/'s own */
 	struct container_private *own;
@@ -60,6 +51,7 @@ struct container_config {
 	struct cgroup_tree *tree;
 	const struct cgroup_layout *layout;
 	struct account_store *accounts; /* swept when containers end; may be NULL */
+	struct uses *uses;              /* what containers are charged in; NULL: no limits */
 	unsigned max_records;           /* descriptors are bounded by it: a record holds two */
 	unsigned max_callers;           /* threads that are known again at less cost, one each */
 	bool no_ioctl;                  /* find init as on kernels before 6.11 (tests) */
@@ -87,10 +79,11 @@ void container_look_early(struct container *c);
 
 /* A file of `old` said -ENODEV: evaluates the rules again, on init (where the record has one) or
  * on the thread that opened. 0 with a reference on the new record; -ENODEV when that leads nowhere
- * else. */
+ * else; -errno where it cannot be told. */
 int container_again(struct container_cache *c, struct container *old, struct container **ret);
 
-/* After a takeover: the record that a handle was bound to. -ESTALE when it cannot be proven. */
+/* After a takeover: the record that a handle was bound to. -ESTALE when it cannot be proven;
+ * -ENOMEM and the like when only nobody can tell now. */
 int container_by_identity(struct container_cache *c, const struct container_identity *identity,
 	struct container **ret);
 void container_identity(const struct container *c, struct container_identity *ret);

@@ -23,6 +23,7 @@ struct fs_config {
 	const struct cgroup_layout *layout;
 	struct container_cache *containers;
 	struct account_store *accounts;
+	struct uses *uses; /* NULL: what is taken over is charged to nobody */
 	struct load *load; /* NULL: --disable-loadavg */
 	struct slab *slab;
 	struct handover *handover;
@@ -49,6 +50,11 @@ void fs_release(struct fs *fs, const void *request, size_t length);
 
 /* Closes what the OPEN in the slot has opened, if it is one and nobody is told of it. */
 void fs_abandon(struct fs *fs, const struct handover_slot *slot);
+
+/* Makes the text that the reader whose OPEN was in the slot is likely to ask for next, if that is
+ * quick. To be called when it was answered, on a thread that refuses what is slow (slow.h) and
+ * gets that READ. False when there was nothing to do. */
+bool fs_work_ahead(struct fs *fs, const struct handover_slot *slot);
 
 /* Who of those that share the worker waits for a request of `length` bytes, at least its header:
  * the same number for everybody in one outermost container, as far as that is known without a

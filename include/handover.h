@@ -48,7 +48,8 @@
 struct handover_slot {
 	uint32_t unused;             /* earlier versions: the worker whose thread owns it */
 	_Atomic uint32_t crashes;    /* fatal signals of the thread while this request was in it */
-	_Atomic uint64_t since_ns;   /* CLOCK_MONOTONIC when the request came; 0: idle */
+	_Atomic uint64_t since_ns;   /* CLOCK_MONOTONIC when the request came, or what is made
+					ahead was begun; 0: idle */
 	_Atomic uint64_t fh;         /* the handle an OPEN or OPENDIR is making, so that its replay
 					does not make a second one; set before that handle is
 					published, and to 0 before each read(2); 0: none yet. Of a
@@ -62,8 +63,18 @@ struct handover_slot {
 					answered; 0: that of the slot's own thread */
 	_Atomic uint64_t arrived_ns; /* CLOCK_MONOTONIC when it was read, if it was in the backlog
 					then; 0: it was not */
-	uint8_t reserved[SLAB_PAGE - 56];
+	_Atomic uint32_t ahead;      /* enum handover_ahead */
+	uint8_t reserved[SLAB_PAGE - 60];
 	_Alignas(SLAB_PAGE) uint8_t request[HANDOVER_REQUEST];
+};
+
+/* Whether a slot's thread, its request being answered, makes what its reader is likely to ask for
+ * next. When that ends a worker, no later one does so until the daemon is another. */
+enum handover_ahead {
+	HANDOVER_AHEAD_NO,
+	HANDOVER_AHEAD_NOW,
+	HANDOVER_AHEAD_FAILED,
+	HANDOVER_AHEAD_TOLD, /* it has failed, and the log says so */
 };
 
 /*
@@ -106,7 +117,8 @@ struct handover_handle {
 	uint32_t threshold_us, window_us;
 	uint32_t trigger_flags;   /* HANDOVER_TRIGGER_FULL */
 	_Atomic uint32_t written; /* bytes by which WRITEs have moved the file's offset on */
-	uint8_t reserved[32];
+	uint64_t owner;           /* number of the struct use that it is charged to; 0: of none */
+	uint8_t reserved[24];
 };
 
 #define HANDOVER_TRIGGER_FULL 1u
@@ -162,7 +174,8 @@ int handover_take(int fd, int *ret_fd, struct handover **ret, bool *ret_fresh);
 
 /* The memfd's name. */
 #define HANDOVER_NAME "lxcfs-handover"
-/* Reads the flag, or INIT, of somebody else's area. 0; -EINVAL when it is none that we know. */
+/* Reads the flag, or INIT, of somebody else's area. 0; -EINVAL when it is none that we know;
+ * -errno. */
 int handover_peek_pass_through(int fd, bool *ret);
 int handover_peek_init(int fd, struct handover_init *ret);
 
@@ -171,8 +184,6 @@ int handover_peek_init(int fd, struct handover_init *ret);
  */
 void handover_forget_connection(struct handover *h);
 
-/* fuse_in_header.len of what the slot holds; 0: nothing. */
-uint32_t handover_slot_length(const struct handover_slot *s);
 /* One of the first `n` slots holds something, or the backlog does. */
 bool handover_is_busy(struct handover *h, unsigned n);
 /* The request is answered. */
@@ -180,8 +191,30 @@ void handover_slot_done(struct handover_slot *s);
 /* The same, and the slot is ready for the next read(2). */
 void handover_slot_clear(struct handover_slot *s);
 
+/* False when the slot's thread was at nothing ahead. */
+static inline bool handover_ahead_ends(struct handover_slot *s, enum handover_ahead how)
+{
+	uint32_t now = HANDOVER_AHEAD_NOW;
+
+	return atomic_load_explicit(&s->ahead, memory_order_relaxed) == HANDOVER_AHEAD_NOW &&
+		atomic_compare_exchange_strong(&s->ahead, &now, how);
+}
+
+/* The kernel writes it too, from read(2): the compiler may not keep it in a register. */
+typedef uint32_t __attribute__((may_alias)) handover_u32;
+
 /* A request anywhere in the area: its fuse_in_header.len, 0: none. */
-uint32_t handover_request_length(const uint8_t *request);
+static inline uint32_t handover_request_length(const uint8_t *request)
+{
+	return __atomic_load_n((const handover_u32 *)request, __ATOMIC_ACQUIRE);
+}
+
+/* The same of what the slot holds. */
+static inline uint32_t handover_slot_length(const struct handover_slot *s)
+{
+	return handover_request_length(s->request);
+}
+
 /* Copies one of `length` bytes; it is there from the last store on. */
 void handover_request_put(uint8_t *to, const uint8_t *from, uint32_t length);
 void handover_request_done(uint8_t *request);
@@ -192,5 +225,10 @@ uint8_t *handover_waiting(struct handover *h, uint32_t i);
 bool handover_next_waiting(struct handover *h, uint32_t *i);
 
 /* The slot of the calling worker thread; NULL on other threads. Set by the worker's loop. */
-struct handover_slot *handover_my_slot(void);
+static inline struct handover_slot *handover_my_slot(void)
+{
+	extern _Thread_local struct handover_slot *handover_own_slot;
+
+	return handover_own_slot;
+}
 void handover_set_my_slot(struct handover_slot *s);

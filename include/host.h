@@ -131,6 +131,9 @@ struct host_meminfo {
 	uint64_t mem_available_kb;
 	uint64_t swap_total_kb;
 	uint64_t swap_free_kb;
+	/* Pages of the default size, which is huge_page_kb; 0: none. */
+	uint64_t huge_page_kb, huge_total, huge_free, huge_reserved, huge_surplus;
+	uint64_t huge_all_kb;      /* of every size */
 	unsigned overcommit_ratio; /* /proc/sys/vm/overcommit_ratio, percent */
 };
 
@@ -201,5 +204,6 @@ int host_cpus(struct host *h, uint64_t now_ns, const struct host_cpus **ret);
  * unshared. 0 or -errno. */
 int host_file(struct host *h, const char *path, struct text *t);
 
-/* False for a path like the above only when the kernel says that there is nothing. */
-bool host_has(const struct root *root, const char *path);
+/* 0 for a path like the above only when the kernel says that there is nothing; 1, or -errno of a
+ * shortage. */
+int host_has(const struct root *root, const char *path);

@@ -46,5 +46,6 @@ int load_start(struct load *l);
 void load_free(struct load *l);
 
 /* What the last sample said, which the first read takes itself; no system call otherwise. For a
- * subject that is_host only `newest` tells anything. 0; -ENODEV when the cgroup is gone; -errno. */
+ * subject that is_host only `newest` tells anything. 0; -ENODEV when the cgroup is gone; -EAGAIN of
+ * slow_ahead(): a first sample is taken for somebody who reads; -errno. */
 int load_get(struct load *l, const struct subject *s, struct load_values *ret);

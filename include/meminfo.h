@@ -37,9 +37,6 @@ void meminfo_print(const struct meminfo_sources *s, struct text *t);
 /* True for a line that section 8 knows. */
 bool meminfo_knows(struct slice name);
 
-/* The host's number in a line; 0 where the kernel prints no such line. */
-uint64_t meminfo_host_value(const struct host_meminfo *host, const char *name);
-
 /* 0, -ENODEV, -errno. */
 int meminfo_gather_huge(
 	const struct view_args *a, const struct host_meminfo *host, struct meminfo_huge *ret);

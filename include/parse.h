@@ -55,8 +55,14 @@ size_t parse_columns(struct slice line, uint64_t *ret, size_t n);
 /* One row of a table that says where the value of a "key value" line belongs. */
 struct field {
 	const char *key;
+	size_t key_length;
 	size_t offset; /* of a uint64_t in the structure that parse_fields() fills */
 };
+
+#define FIELD(key, structure, member)                                                              \
+	{                                                                                          \
+		(key), sizeof(key) - 1, offsetof(structure, member)                                \
+	}
 
 /* Fills `ret` from lines "key value" (memory.stat, cpu.stat, meminfo's "key: value kB": a colon
  * behind the key is not part of it). Lines without a row and rows without a line change nothing.

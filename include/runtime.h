@@ -22,7 +22,7 @@ bool runtime_binds(const struct view *v);
 /* Whether runc's list of names that may be mounted below /proc has it. */
 bool runtime_runc_takes(const struct view *v);
 
-/* Appends the CDI spec of what the kernel below `root` has, mounted at `dir`. 0 or -ENOMEM. */
+/* Appends the CDI spec of what the kernel below `root` has, mounted at `dir`. 0 or -errno. */
 int runtime_cdi_spec(const struct root *root, const char *dir, struct text *t);
 
 /* What a hook must know of the container. Owned by the structure. */
@@ -48,6 +48,10 @@ int oci_config_root(struct slice json, char **ret);
  * unless it has one of that program already (1, and nothing is appended). 0, 1, -EINVAL or
  * -ENOMEM. */
 int oci_config_add_hook(struct slice json, const char *program, const char *dir, struct text *t);
+
+/* Whether the mount of that number is in a peer group, as /proc/<pid>/mountinfo tells; true where
+ * it does not tell. */
+bool oci_mount_is_shared(struct slice mountinfo, uint64_t id);
 
 /* Binds every entry of DIR/tree over its namesake in the container whose root is open at `rootfs`,
  * in the mount namespace that this process is in. A name that the container has not, or on which

@@ -19,6 +19,12 @@
 
 struct slab;
 
+/* How many a chain of so many bytes has. */
+static inline uint32_t slab_pages(size_t length)
+{
+	return (uint32_t)(((uint64_t)length + SLAB_PAGE - 1) / SLAB_PAGE);
+}
+
 /* `pages`: n × SLAB_PAGE bytes; `links`: n numbers; both in the shared area and zeroed when new.
  * All pages count as free until adopted: a worker adopts everything before it stores or releases
  * anything. 0 or -ENOMEM. */

@@ -6,10 +6,16 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 #include "clock.h"
 
-/* Tells the calling thread's listener, if it has one. Cheap; may be called any number of times. */
-void slow_ahead(void);
+/* Tells the calling thread's listener, if it has one. Cheap; may be called any number of times. 0;
+ * -EAGAIN, and nobody is told, where the thread refuses: what is reached from there gives up. */
+int slow_ahead(void);
+
+/* What the calling thread does next nobody waits for, so it is not worth anything slow. */
+void slow_refuse(bool refuse);
 
 /* What took longer than this last time is announced, what did not is not: not much more than it
  * takes to wake another thread up. */

@@ -37,5 +37,11 @@ void text_u64(struct text *t, uint64_t value, unsigned width);
 /* For what is printed rarely; the hot path has the functions above. */
 void text_printf(struct text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* A byte of what others may have named, without what a terminal might obey. */
+static inline char text_printable(char c)
+{
+	return (char)(c >= ' ' && c <= '~' ? c : '?');
+}
+
 /* 0, or -ENOMEM when something that was added is missing. */
 int text_error(const struct text *t);

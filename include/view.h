@@ -25,6 +25,8 @@ struct subject {
 	uint64_t start_ns; /* CLOCK_BOOTTIME of init's start, or of the oldest process (7) */
 	int64_t boottime_offset_s; /* of its time namespace: added to CLOCK_BOOTTIME inside */
 	struct account_key account;
+	struct use *use; /* what its outermost container is charged in; NULL: not limited (the host)
+			  */
 	/* Set by view_render() when a file was rendered from the cgroup: from then on the host's
 	 * values are refused (SPEC 3). Bits are node numbers. */
 	_Atomic uint64_t *virtualised; /* may be NULL */

@@ -28,8 +28,9 @@ struct account {
 	struct account_store *store;
 	pthread_mutex_t lock;
 	struct account_key key;
+	struct use *use; /* borrowed: what a new one is charged to */
 	uint32_t entry;
-	bool fresh; /* the entry is taken off the free ones, and not published yet */
+	bool fresh; /* the entry is taken off the free ones and charged, and not published yet */
 };
 
 struct account_store {
@@ -38,6 +39,8 @@ struct account_store {
 	struct slab *slab;
 	struct account locks[LOCKS];
 	uint32_t buckets[BUCKETS];
+	struct uses *uses;
+	struct use **owners;  /* of each entry, charged with it and its pages; NULL: nobody */
 	uint32_t *next;       /* of each entry in its bucket */
 	uint64_t *dead_since; /* order in which entries were found dead; 0: not */
 	uint64_t deaths;      /* only the sweep counts */
@@ -120,14 +123,65 @@ static void free_push(struct account_store *s, uint32_t e)
 	pthread_mutex_unlock(&s->free_lock);
 }
 
+/* --- what an owner has ------------------------------------------------------------------- */
+
+static uint32_t pages_of(uint64_t ref)
+{
+	return ref == SLAB_NONE ? 0 : slab_pages(slab_length(ref));
+}
+
+/* Charges an entry that is there, and its pages: no limit is asked. */
+static void give_to(struct account_store *s, uint32_t e, struct use *use)
+{
+	s->owners[e] = use;
+	if (!use)
+		return;
+	atomic_fetch_add(&use->accounts, 1);
+	atomic_fetch_add(&use->account_pages, pages_of(s->entries[e].state));
+}
+
+static void own(struct account_store *s, uint32_t e, struct use *use)
+{
+	s->entries[e].owner = use->owner;
+	give_to(s, e, use_ref(use));
+	if (s->dead_since[e])
+		atomic_fetch_add(&use->predecessors, 1);
+}
+
+/* `pages`: how many of them were charged. */
+static void take_from(struct account_store *s, uint32_t e, uint32_t pages)
+{
+	struct use *use = s->owners[e];
+
+	if (!use)
+		return;
+	s->owners[e] = NULL;
+	atomic_fetch_sub(&use->accounts, 1);
+	atomic_fetch_sub(&use->account_pages, pages);
+	use_put(use);
+}
+
+static int charge_entry(struct account_store *s, uint32_t e, struct use *use)
+{
+	if (use && !use_charge(&use->accounts, 1, ACCOUNT_OF_OWNER))
+		return -EDQUOT;
+	s->owners[e] = use_ref(use);
+	return 0;
+}
+
 static void entry_clear(struct account_store *s, uint32_t e)
 {
+	const uint64_t ref = atomic_exchange(&s->entries[e].state, SLAB_NONE);
+
 	entry_unlink(s, e);
-	slab_release(s->slab, atomic_exchange(&s->entries[e].state, SLAB_NONE));
 	if (s->dead_since[e]) {
 		s->dead_since[e] = 0;
 		atomic_fetch_sub(&s->dead, 1);
+		if (s->owners[e])
+			atomic_fetch_sub(&s->owners[e]->predecessors, 1);
 	}
+	take_from(s, e, pages_of(ref));
+	slab_release(s->slab, ref);
 	free_push(s, e);
 }
 
@@ -151,6 +205,7 @@ static void adopt_all(struct account_store *s)
 			free_push(s, e);
 		} else if (entry_adopt(s, e)) {
 			entry_link(s, e);
+			give_to(s, e, use_get(s->uses, s->entries[e].owner));
 		} else {
 			atomic_store(&s->entries[e].state, SLAB_NONE);
 			free_push(s, e);
@@ -163,8 +218,8 @@ static void adopt_all(struct account_store *s)
 			lost);
 }
 
-int account_store_new(
-	struct account_entry *entries, size_t n, struct slab *slab, struct account_store **ret)
+int account_store_new(struct account_entry *entries, size_t n, struct slab *slab, struct uses *uses,
+	struct account_store **ret)
 {
 	struct account_store *s = calloc(1, sizeof(*s));
 
@@ -175,6 +230,8 @@ int account_store_new(
 	s->entries = entries;
 	s->n = n;
 	s->slab = slab;
+	s->uses = uses;
+	s->owners = calloc(n + 1, sizeof(struct use *));
 	s->next = calloc(n + 1, sizeof(*s->next));
 	s->dead_since = calloc(n + 1, sizeof(*s->dead_since));
 	s->free_entries = calloc(n + 1, sizeof(*s->free_entries));
@@ -185,7 +242,7 @@ int account_store_new(
 	}
 	pthread_mutex_init(&s->sweep, NULL);
 	pthread_mutex_init(&s->free_lock, NULL);
-	if (!s->next || !s->dead_since || !s->free_entries) {
+	if (!s->owners || !s->next || !s->dead_since || !s->free_entries) {
 		account_store_free(s);
 		return -ENOMEM;
 	}
@@ -202,6 +259,9 @@ void account_store_free(struct account_store *s)
 		pthread_mutex_destroy(&s->locks[i].lock);
 	pthread_mutex_destroy(&s->sweep);
 	pthread_mutex_destroy(&s->free_lock);
+	for (size_t e = 0; s->owners && e < s->n; e++)
+		take_from(s, (uint32_t)e, pages_of(s->entries[e].state));
+	free(s->owners);
 	free(s->next);
 	free(s->dead_since);
 	free(s->free_entries);
@@ -250,29 +310,41 @@ static int begin_fresh(struct account *a, struct text *predecessor)
 {
 	unsigned siblings;
 	const uint32_t before = find_predecessor(a->store, &a->key, &siblings);
-	const int r = before == NIL ? 0 : entry_load(a->store, before, predecessor);
+	int r = before == NIL ? 0 : entry_load(a->store, before, predecessor);
 
 	if (r < 0)
 		return r;
+	if (siblings >= ACCOUNT_SIBLINGS)
+		return -EDQUOT;
 	a->fresh = true;
-	a->entry = siblings < ACCOUNT_SIBLINGS ? free_pop(a->store) : NIL;
-	return a->entry == NIL ? -ENOSPC : 0;
+	a->entry = free_pop(a->store);
+	if (a->entry == NIL)
+		return -ENOSPC;
+	r = charge_entry(a->store, a->entry, a->use);
+	if (r < 0)
+		free_push(a->store, a->entry);
+	return r;
 }
 
-int account_begin(struct account_store *s, const struct account_key *key, struct text *state,
-	struct text *predecessor, struct account **ret)
+int account_begin(struct account_store *s, const struct account_key *key, struct use *use,
+	struct text *state, struct text *predecessor, struct account **ret)
 {
 	struct account *a = lock_of(s, bucket_of(key));
 	int r;
 
 	pthread_mutex_lock(&a->lock);
 	a->key = *key;
+	a->use = use;
 	a->fresh = false;
 	a->entry = entry_find(s, key);
-	if (a->entry == NIL)
+	if (a->entry == NIL) {
 		r = begin_fresh(a, predecessor);
-	else
+	} else {
+		/* An earlier version did not say whose it is. */
+		if (!s->owners[a->entry] && use)
+			own(s, a->entry, use);
 		r = entry_load(s, a->entry, state);
+	}
 	if (r < 0)
 		pthread_mutex_unlock(&a->lock);
 	else
@@ -299,6 +371,7 @@ static void publish(struct account *a, uint64_t ref)
 
 	if (a->fresh) {
 		entry->key = a->key;
+		entry->owner = s->owners[a->entry] ? s->owners[a->entry]->owner : 0;
 		memset(entry->reserved, 0, sizeof(entry->reserved));
 		atomic_store(&entry->state, ref);
 		entry_link(s, a->entry);
@@ -308,15 +381,36 @@ static void publish(struct account *a, uint64_t ref)
 	}
 }
 
+/* Charges the pages of the new bytes in place of the old ones'. */
+static int store(const struct account *a, const void *state, size_t n, uint64_t *ret)
+{
+	struct account_store *s = a->store;
+	struct use *use = s->owners[a->entry];
+	const uint32_t had = pages_of(s->entries[a->entry].state), wants = slab_pages(n);
+	const uint32_t most = wants > had ? wants : had;
+	int r;
+
+	if (use && most > had &&
+		!use_charge(&use->account_pages, most - had, ACCOUNT_PAGES_OF_OWNER))
+		return -EDQUOT;
+	r = slab_store(s->slab, state, n, ret);
+	if (use)
+		atomic_fetch_sub(&use->account_pages, most - (r < 0 ? had : wants));
+	return r;
+}
+
 int account_end(struct account *a, const void *state, size_t n)
 {
+	struct account_store *s = a->store;
 	uint64_t ref = SLAB_NONE;
-	const int r = n ? slab_store(a->store->slab, state, n, &ref) : 0;
+	const int r = n ? store(a, state, n, &ref) : 0;
 
-	if (ref != SLAB_NONE)
+	if (ref != SLAB_NONE) {
 		publish(a, ref);
-	else if (a->fresh)
-		free_push(a->store, a->entry);
+	} else if (a->fresh) {
+		take_from(s, a->entry, 0);
+		free_push(s, a->entry);
+	}
 	pthread_mutex_unlock(&a->lock);
 	return r;
 }
@@ -332,6 +426,18 @@ static int collect_keys(struct account_store *s, uint32_t lock, struct text *key
 	return text_error(keys);
 }
 
+static void entry_died(struct account_store *s, uint32_t e)
+{
+	struct use *use = s->owners[e];
+
+	if (use && !use_charge(&use->predecessors, 1, ACCOUNT_PREDECESSORS_OF_OWNER)) {
+		entry_clear(s, e);
+		return;
+	}
+	s->dead_since[e] = ++s->deaths;
+	atomic_fetch_add(&s->dead, 1);
+}
+
 static void mark(struct account_store *s, const struct account_key *key, enum account_fate fate)
 {
 	struct account *a = lock_of(s, bucket_of(key));
@@ -339,12 +445,10 @@ static void mark(struct account_store *s, const struct account_key *key, enum ac
 
 	pthread_mutex_lock(&a->lock);
 	e = entry_find(s, key);
-	if (e != NIL && fate == ACCOUNT_CGROUP_GONE) {
+	if (e != NIL && fate == ACCOUNT_CGROUP_GONE)
 		entry_clear(s, e);
-	} else if (e != NIL && fate == ACCOUNT_INIT_DEAD && !s->dead_since[e]) {
-		s->dead_since[e] = ++s->deaths;
-		atomic_fetch_add(&s->dead, 1);
-	}
+	else if (e != NIL && fate == ACCOUNT_INIT_DEAD && !s->dead_since[e])
+		entry_died(s, e);
 	pthread_mutex_unlock(&a->lock);
 }
 

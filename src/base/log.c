@@ -49,6 +49,8 @@ write_line(const char *format, va_list args, unsigned long held_back)
 	n += (size_t)vsnprintf(line + n, sizeof(line) - n, format, args);
 	if (n > sizeof(line) - 64)
 		n = sizeof(line) - 64;
+	for (size_t i = 0; i < n; i++)
+		line[i] = text_printable(line[i]);
 	if (held_back)
 		n += (size_t)snprintf(line + n, sizeof(line) - n,
 			" (%lu more like it were not logged)", held_back);

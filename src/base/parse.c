@@ -147,7 +147,8 @@ size_t parse_fields(struct slice text, const struct field *fields, size_t n, voi
 		for (size_t tried = 0; tried < n; tried++) {
 			size_t i = (next + tried) % n;
 
-			if (!slice_equal(key, fields[i].key))
+			if (key.n != fields[i].key_length ||
+				memcmp(key.p, fields[i].key, key.n) != 0)
 				continue;
 			if (slice_next_u64(&line, &value)) {
 				memcpy((char *)ret + fields[i].offset, &value, sizeof(value));

@@ -97,11 +97,6 @@ size_t slab_length(uint64_t ref)
 	return (uint32_t)ref;
 }
 
-static uint32_t pages_of(size_t length)
-{
-	return (uint32_t)(((uint64_t)length + SLAB_PAGE - 1) / SLAB_PAGE);
-}
-
 /* Where a chain is being walked. */
 struct walk {
 	uint32_t link; /* the next page, + 1 */
@@ -110,7 +105,7 @@ struct walk {
 
 static struct walk walk_of(uint64_t ref)
 {
-	return (struct walk){ ref_first_link(ref), pages_of(slab_length(ref)) };
+	return (struct walk){ ref_first_link(ref), slab_pages(slab_length(ref)) };
 }
 
 /* Steps to the next page. False at the end, and where the chain leads outside (then left > 0). */
@@ -176,7 +171,7 @@ static bool chain_take(struct slab *s, uint64_t ref)
 		page_take(s, page);
 		n++;
 	}
-	if (n == pages_of(slab_length(ref)) && w.link == LINK_END)
+	if (n == slab_pages(slab_length(ref)) && w.link == LINK_END)
 		return true;
 	chain_put(s, ref, n);
 	return false;
@@ -235,7 +230,7 @@ int slab_store(struct slab *s, const void *bytes, size_t n, uint64_t *ret_ref)
 	if (n > UINT32_MAX)
 		return -ENOSPC;
 	pthread_mutex_lock(&s->lock);
-	first = chain_new(s, pages_of(n));
+	first = chain_new(s, slab_pages(n));
 	pthread_mutex_unlock(&s->lock);
 	if (first == LINK_END)
 		return -ENOSPC;
@@ -257,7 +252,7 @@ int slab_load(const struct slab *s, uint64_t ref, size_t offset, size_t n, struc
 	struct walk w = walk_of(ref);
 	uint32_t page;
 
-	if (pages_of(length) > s->n)
+	if (slab_pages(length) > s->n)
 		return -EBADMSG; /* before room is made for bytes that cannot be there */
 	if (offset >= length)
 		return 0;

@@ -4,17 +4,27 @@
  */
 #include "slow.h"
 
+#include <errno.h>
 #include <stddef.h>
 
 static _Thread_local struct {
 	void (*listener)(void *);
 	void *data;
+	bool refuses;
 } mine;
 
-void slow_ahead(void)
+int slow_ahead(void)
 {
+	if (mine.refuses)
+		return -EAGAIN;
 	if (mine.listener)
 		mine.listener(mine.data);
+	return 0;
+}
+
+void slow_refuse(bool refuse)
+{
+	mine.refuses = refuse;
 }
 
 void slow_listen(void (*listener)(void *), void *data)

@@ -199,7 +199,7 @@ static void settle_controllers(struct cgroup_layout *l)
 static void tell_outside_mounts(const struct cgroup_layout *l)
 {
 	for (size_t i = 0; i < l->n; i++)
-		if (strncmp(l->hierarchy[i].mount_root, "/..", 3) == 0)
+		if (cgroup_path_goes_up(l->hierarchy[i].mount_root))
 			log_error("the cgroup mount of \"%s\" comes from outside this cgroup "
 				  "namespace, so no container can be found in it: run lxcfs in the "
 				  "host's cgroup namespace (docker: --cgroupns=host)",

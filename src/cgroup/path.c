@@ -21,6 +21,11 @@ bool cgroup_path_within(const char *path, const char *ancestor)
 	return mount_path_within(slice_str(path), slice_str(ancestor));
 }
 
+bool cgroup_path_goes_up(const char *path)
+{
+	return strncmp(path, "/..", 3) == 0 && (path[3] == '/' || path[3] == '\0');
+}
+
 const char *cgroup_path_below(const struct cgroup_hierarchy *h, const char *path)
 {
 	if (!path || !cgroup_path_within(path, h->mount_root))

@@ -294,11 +294,6 @@ struct cgroup *cgroup_serving(const struct cgroup_set *s, enum cgroup_controller
 	return i < 0 ? NULL : s->in[i];
 }
 
-bool cgroup_set_has(const struct cgroup_set *s, enum cgroup_controller controller)
-{
-	return cgroup_serving(s, controller) != NULL;
-}
-
 /* The cgroup that names the container for its counters; NULL. */
 static const struct cgroup *identity(const struct cgroup_set *s)
 {
@@ -320,13 +315,6 @@ bool cgroup_set_identity(const struct cgroup_set *s, dev_t *ret_dev, ino_t *ret_
 	*ret_dev = hierarchy_of(c)->dev;
 	*ret_ino = c->ino;
 	return true;
-}
-
-bool cgroup_set_alive(const struct cgroup_set *s)
-{
-	const struct cgroup *c = identity(s);
-
-	return !c || cgroup_verify(c) == 0;
 }
 
 const char *cgroup_set_path(const struct cgroup_set *s, unsigned hierarchy)

@@ -12,10 +12,7 @@
 
 /* --- memory -------------------------------------------------------------------------------- */
 
-#define STAT_FIELD(line, member)                                                                   \
-	{                                                                                          \
-		line, offsetof(struct cgroup_memory_lines, member)                                 \
-	}
+#define STAT_FIELD(line, member) FIELD(line, struct cgroup_memory_lines, member)
 
 /* In the kernel's order. The lines without total_ do not count the cgroups below. */
 static const struct field memory_fields[] = {
@@ -214,8 +211,8 @@ static int read_usage_all(struct cgroup *c, struct cgroup_cpu_usage *u, struct c
 static int read_ticks(struct cgroup *c, struct cgroup_cpu_usage *u)
 {
 	static const struct field fields[] = {
-		{ "user", offsetof(struct cgroup_cpu_usage, user) },
-		{ "system", offsetof(struct cgroup_cpu_usage, system) },
+		FIELD("user", struct cgroup_cpu_usage, user),
+		FIELD("system", struct cgroup_cpu_usage, system),
 	};
 	const uint64_t tick_ns = NS_PER_S / (uint64_t)sysconf(_SC_CLK_TCK);
 	struct slice text;
@@ -287,14 +284,14 @@ struct io_columns {
 };
 
 static const struct io_columns io_ops = { {
-	{ "Read", offsetof(struct cgroup_io_device, reads) },
-	{ "Write", offsetof(struct cgroup_io_device, writes) },
-	{ "Discard", offsetof(struct cgroup_io_device, discards) },
+	FIELD("Read", struct cgroup_io_device, reads),
+	FIELD("Write", struct cgroup_io_device, writes),
+	FIELD("Discard", struct cgroup_io_device, discards),
 } };
 static const struct io_columns io_bytes = { {
-	{ "Read", offsetof(struct cgroup_io_device, read_bytes) },
-	{ "Write", offsetof(struct cgroup_io_device, write_bytes) },
-	{ "Discard", offsetof(struct cgroup_io_device, discard_bytes) },
+	FIELD("Read", struct cgroup_io_device, read_bytes),
+	FIELD("Write", struct cgroup_io_device, write_bytes),
+	FIELD("Discard", struct cgroup_io_device, discard_bytes),
 } };
 
 static int io_line(struct slice line, const struct io_columns *columns, struct cgroup_io *io)

@@ -9,10 +9,7 @@
 #include "cleanup.h"
 #include "clock.h"
 
-#define STAT_FIELD(line)                                                                           \
-	{                                                                                          \
-#line, offsetof(struct cgroup_memory_lines, stat.line)                             \
-	}
+#define STAT_FIELD(line) FIELD(#line, struct cgroup_memory_lines, stat.line)
 
 /* In the kernel's order. */
 static const struct field memory_fields[] = {
@@ -112,10 +109,10 @@ static int v2_quota(struct cgroup *c, uint64_t *ret_quota, uint64_t *ret_period)
 static int v2_cpu_usage(struct cgroup *c, struct cgroup_cpu_usage *ret)
 {
 	static const struct field fields[] = {
-		{ "usage_usec", offsetof(struct cgroup_cpu_usage, usage) },
-		{ "user_usec", offsetof(struct cgroup_cpu_usage, user) },
-		{ "system_usec", offsetof(struct cgroup_cpu_usage, system) },
-		{ "nice_usec", offsetof(struct cgroup_cpu_usage, nice) },
+		FIELD("usage_usec", struct cgroup_cpu_usage, usage),
+		FIELD("user_usec", struct cgroup_cpu_usage, user),
+		FIELD("system_usec", struct cgroup_cpu_usage, system),
+		FIELD("nice_usec", struct cgroup_cpu_usage, nice),
 	};
 	struct slice text;
 	int r = cgroup_read(c, FILE_CPU_STAT, &text);
@@ -134,12 +131,12 @@ static int v2_cpu_usage(struct cgroup *c, struct cgroup_cpu_usage *ret)
 static void io_word(struct slice word, struct cgroup_io_device *d)
 {
 	static const struct field keys[] = {
-		{ "rbytes", offsetof(struct cgroup_io_device, read_bytes) },
-		{ "wbytes", offsetof(struct cgroup_io_device, write_bytes) },
-		{ "rios", offsetof(struct cgroup_io_device, reads) },
-		{ "wios", offsetof(struct cgroup_io_device, writes) },
-		{ "dbytes", offsetof(struct cgroup_io_device, discard_bytes) },
-		{ "dios", offsetof(struct cgroup_io_device, discards) },
+		FIELD("rbytes", struct cgroup_io_device, read_bytes),
+		FIELD("wbytes", struct cgroup_io_device, write_bytes),
+		FIELD("rios", struct cgroup_io_device, reads),
+		FIELD("wios", struct cgroup_io_device, writes),
+		FIELD("dbytes", struct cgroup_io_device, discard_bytes),
+		FIELD("dios", struct cgroup_io_device, discards),
 	};
 	struct slice key;
 	uint64_t value;

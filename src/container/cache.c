@@ -77,20 +77,37 @@ static bool still_right(
 	return look_again(c, r->own->life, now, CHECK_NS) == 0 && !keys_claim(c, k, now);
 }
 
+/* True when the namespaces of a long key are those that it was stored for: somebody, mostly init,
+ * has been in them since. Where it was somebody else a user may have arranged what they show, and
+ * left their numbers to others. */
+static bool are_the_same(struct container_cache *c, const struct caller_key *k,
+	const struct container *r, const struct proc_id *holder)
+{
+	return k->mnt_ns == 0 || k->mnt_ns == atomic_load(&r->own->life->mnt_ns) ||
+		caller_key_is_held(c->config.root, k, holder);
+}
+
 /* NULL: the rules have to be applied. */
 static struct container *from_cache(
 	struct container_cache *c, const struct caller_key *k, const struct question *q)
 {
 	uint64_t now = clock_monotonic_ns();
+	struct key_state state;
 	struct container *r;
-	bool due;
+	bool right;
 
 	if (q->insist)
 		return NULL;
-	r = keys_find(c, k, now, &due);
-	if (!r || !due)
-		return r;
-	if (still_right(c, k, r, now))
+	r = keys_find(c, k, now, &state);
+	if (!r)
+		return NULL;
+	right = !state.due || still_right(c, k, r, now);
+	/* After the look at init that is due, which may have left them. */
+	if (!are_the_same(c, k, r, &state.holder)) {
+		keys_drop(c, k); /* nor does it answer for want of a better one */
+		right = false;
+	}
+	if (right)
 		return r;
 	container_unref(r);
 	return NULL;
@@ -148,7 +165,9 @@ static int ask_once(
 	if (r < 0)
 		return r;
 	if (k.pid_ns == c->pid_ns)
-		caller_key_add_time(c->config.root, tid, &k);
+		r = caller_key_add_time(c->config.root, tid, &k);
+	if (r < 0)
+		return r;
 	*ret = from_cache_for(c, tid, &k, q);
 	if (!*ret) {
 		slow_ahead();
@@ -195,20 +214,14 @@ int container_open(struct container_cache *c, pid_t tid, struct container **ret)
 /* --- records that proved wrong, or have to be found again ---------------------------------------
  */
 
-static bool is_there(const struct container_cache *c, const struct proc_id *p)
-{
-	uint64_t ticks;
-
-	return p->pid > 0 && proc_start(c->config.root, p->pid, &ticks) == 0 &&
-		ticks == p->start_ticks;
-}
-
 /* Whoever the rules are to be applied to, to come to the same container. */
 static struct proc_id who_leads_to(const struct container_cache *c, const struct container *r)
 {
 	const struct proc_id init = { r->init, r->own->life->start_ticks };
 
-	return atomic_load(&r->own->by_init) && is_there(c, &init) ? init : caller_of(r);
+	return atomic_load(&r->own->by_init) && proc_check(c->config.root, &init) != -ESRCH
+		? init
+		: caller_of(r);
 }
 
 int container_again(struct container_cache *c, struct container *old, struct container **ret)
@@ -226,15 +239,18 @@ int container_again(struct container_cache *c, struct container *old, struct con
 	container_unlink_locked(old);
 	pthread_mutex_unlock(&c->lock);
 	keys_drop_record(c, old);
-	if (!is_there(c, &who))
-		return -ENODEV;
-	r = container_ask(c, who.pid, &q, &found);
+	r = proc_check(c->config.root, &who);
+	if (r == 0)
+		r = container_ask(c, who.pid, &q, &found);
 	if (r < 0)
 		return r == -ESRCH ? -ENODEV : r;
 	/* What was read of it is good only if it lived all the while. */
-	if (!is_there(c, &who) || proc_is_exiting(c->config.root, who.pid) != 0) {
+	r = proc_check(c->config.root, &who);
+	if (r == 0)
+		r = proc_is_exiting(c->config.root, who.pid);
+	if (r != 0) {
 		container_unref(found);
-		return -ENODEV;
+		return r == -ESRCH || r > 0 ? -ENODEV : r;
 	}
 	*ret = found;
 	return 0;
@@ -253,18 +269,23 @@ void container_identity(const struct container *r, struct container_identity *re
 	};
 }
 
-/* The record that `who` leads to, if it is the one that is looked for. */
+/* The record that `who` leads to, if it is the one that is looked for. -ESTALE; -errno where that
+ * cannot be told. */
 static int find_identical(struct container_cache *c, const struct container_identity *identity,
 	struct proc_id who, struct container **ret)
 {
 	struct question q = { 0 };
 	struct container *r;
+	int e;
 
 	/* The first time from what is known, the second time from the kernel. */
 	for (int attempt = 0; attempt < 2; attempt++) {
 		q.insist = attempt > 0;
-		if (!is_there(c, &who) || container_ask(c, who.pid, &q, &r) < 0)
-			return -ESTALE;
+		e = proc_check(c->config.root, &who);
+		if (e == 0)
+			e = container_ask(c, who.pid, &q, &r);
+		if (e < 0)
+			return is_shortage(e) ? e : -ESTALE;
 		if (r->own->hash == identity->cgroups && r->init == identity->init &&
 			r->own->life->start_ticks == identity->init_start) {
 			*ret = r;
@@ -280,7 +301,7 @@ int container_by_identity(struct container_cache *c, const struct container_iden
 {
 	const struct proc_id init = { identity->init, identity->init_start };
 	const struct proc_id caller = { identity->caller, identity->caller_start };
-	int r = -ESTALE;
+	int r = -ESTALE, by_caller;
 
 	if (identity->init == 0 && identity->caller == 0 &&
 		identity->cgroups == c->host->own->hash) {
@@ -290,9 +311,10 @@ int container_by_identity(struct container_cache *c, const struct container_iden
 	slow_ahead();
 	if (identity->init > 0)
 		r = find_identical(c, identity, init, ret);
-	if (r < 0 && identity->caller > 0)
-		r = find_identical(c, identity, caller, ret);
-	return r;
+	if (r == 0 || identity->caller <= 0)
+		return r;
+	by_caller = find_identical(c, identity, caller, ret);
+	return by_caller == -ESTALE ? r : by_caller;
 }
 
 /* --- life of the cache ------------------------------------------------------------------------ */

@@ -11,6 +11,8 @@
 #include "cleanup.h"
 #include "log.h"
 
+#define HOLDER_STEPS 8 /* a shell's pipelines, a script's children, and whoever started them */
+
 void caller_key_free(struct caller_key *k)
 {
 	text_free(&k->cgroup);
@@ -82,10 +84,45 @@ int caller_key_lengthen(const struct root *root, pid_t tid, struct caller_key *k
 	return caller_told(tid, r);
 }
 
-void caller_key_add_time(const struct root *root, pid_t tid, struct caller_key *k)
+int caller_key_add_time(const struct root *root, pid_t tid, struct caller_key *k)
 {
-	if (proc_ns(root, tid, "ns/time", &k->time_ns) < 0)
+	int r = proc_ns(root, tid, "ns/time", &k->time_ns);
+
+	if (r < 0)
 		k->time_ns = 0; /* before Linux 5.6 */
+	return is_shortage(r) ? r : 0;
+}
+
+static bool is_in(const struct root *root, pid_t pid, const struct caller_key *k)
+{
+	uint64_t mnt_ns, time_ns;
+
+	return proc_ns(root, pid, "ns/mnt", &mnt_ns) == 0 && mnt_ns == k->mnt_ns &&
+		(k->time_ns == 0 ||
+			(proc_ns(root, pid, "ns/time", &time_ns) == 0 && time_ns == k->time_ns));
+}
+
+void caller_key_holder(
+	const struct root *root, pid_t tid, const struct caller_key *k, struct proc_id *ret)
+{
+	struct proc_id id = { .pid = tid };
+	struct proc_status status;
+
+	*ret = (struct proc_id){ 0 };
+	for (int i = 0; i < HOLDER_STEPS && id.pid > 0 && is_in(root, id.pid, k); i++) {
+		if (proc_start(root, id.pid, &id.start_ticks) < 0)
+			return;
+		*ret = id;
+		if (proc_status(root, id.pid, &status) < 0)
+			return;
+		id.pid = status.parent;
+	}
+}
+
+bool caller_key_is_held(
+	const struct root *root, const struct caller_key *k, const struct proc_id *holder)
+{
+	return proc_check(root, holder) == 0 && is_in(root, holder->pid, k);
 }
 
 void caller_key_shorten(struct caller_key *k)

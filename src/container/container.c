@@ -262,10 +262,8 @@ static int ask_key(struct asking *a)
 
 static int ask_owner(struct asking *a)
 {
-	if (!a->life) {
-		a->owner = owner_of_cgroups(a->c, slice_of(&a->key->cgroup));
-		return a->owner ? 0 : -ENOMEM;
-	}
+	if (!a->life)
+		return owner_of_cgroups(a->c, slice_of(&a->key->cgroup), &a->owner);
 	pthread_mutex_lock(&a->c->lock);
 	a->owner = owner_ref(a->life->owner);
 	pthread_mutex_unlock(&a->c->lock);
@@ -382,7 +380,7 @@ static struct container *make_record(struct asking *a, struct life *life,
 		r->subject.account.cgroup_dev = dev;
 		r->subject.account.cgroup_ino = ino;
 	}
-	r->use = &life->owner->use;
+	r->subject.use = life->owner->use;
 	memcpy(r->rule, rules->rule, sizeof(r->rule));
 	r->own->paths = rules->paths;
 	rules->paths = (struct cgroup_paths){ 0 };
@@ -444,25 +442,42 @@ static void free_set(struct cgroup_set **set)
 	cgroup_set_free(*set);
 }
 
-/* What a cgroup namespace does not hold is spelled "/../...". */
-static void tell_outside(const struct asking *a, const struct cgroup_paths *paths)
+static bool serves(const struct cgroup_layout *l, size_t hierarchy)
 {
-	for (size_t i = 0; i < a->c->config.layout->n; i++)
-		if (paths->path[i] && strncmp(paths->path[i], "/..", 3) == 0)
-			log_limited("container-outside",
-				"the cgroup of process %d is outside the daemon's cgroup "
-				"namespace, so nothing limits what it is shown: run lxcfs in the "
-				"host's cgroup namespace (docker: --cgroupns=host)",
-				(int)a->tid);
+	for (size_t i = 0; i < CGROUP_CONTROLLERS; i++)
+		if (l->serves[i] == (int)hierarchy)
+			return true;
+	return false;
+}
+
+/* Nothing is known of limits outside the daemon's cgroup namespace, and none is no answer. What is
+ * around it is the root to whoever shares the daemon's pid namespace. */
+static int check_inside(const struct asking *a, const struct cgroup_paths *paths)
+{
+	const enum rules_place most = a->life ? RULES_INSIDE : RULES_AROUND;
+	const struct cgroup_layout *l = a->c->config.layout;
+
+	for (size_t i = 0; i < l->n; i++) {
+		if (!paths->path[i] || rules_place_of(paths->path[i]) <= most || !serves(l, i))
+			continue;
+		log_limited("container-outside",
+			"the cgroup of process %d is outside the daemon's cgroup namespace, so its "
+			"limits cannot be told and it gets errors: run lxcfs in the host's cgroup "
+			"namespace (docker: --cgroupns=host)",
+			(int)a->tid);
+		return -EIO;
+	}
+	return 0;
 }
 
 static int record_of(struct asking *a, struct rules_result *rules, struct container **ret)
 {
 	__attribute__((cleanup(free_set))) struct cgroup_set *set = NULL;
-	int r = cgroup_set_new(a->c->config.tree, &rules->paths, &set);
+	int r = check_inside(a, &rules->paths);
 
-	tell_outside(a, &rules->paths);
-	if (r < 0)
+	if (r == 0)
+		r = cgroup_set_new(a->c->config.tree, &rules->paths, &set);
+	if (r != 0)
 		return r == -ENOENT ? -EAGAIN : r;
 	if (a->life)
 		return record_of_life(a, a->life, rules, &set, ret);
@@ -472,6 +487,11 @@ static int record_of(struct asking *a, struct rules_result *rules, struct contai
 	}
 	r = life_of_cgroup(a->c, set, &rules->paths, a->tid, a->owner, &a->cgroup);
 	return r == 0 ? record_of_life(a, a->cgroup, rules, &set, ret) : r;
+}
+
+static bool needs_holder(const struct asking *a)
+{
+	return !a->is_short && !(a->life && a->key->mnt_ns == atomic_load(&a->life->mnt_ns));
 }
 
 static int answer(struct asking *a, struct container **ret)
@@ -485,8 +505,11 @@ static int answer(struct asking *a, struct container **ret)
 	if (r < 0)
 		return r;
 	r = record_of(a, &rules, &found.record);
-	if (r == 0 && rules.confirmed)
+	if (r == 0 && rules.confirmed) {
+		if (needs_holder(a))
+			caller_key_holder(a->c->config.root, a->tid, a->key, &found.holder);
 		r = keys_store(a->c, a->key, &found);
+	}
 	if (r == 0)
 		*ret = found.record;
 	else
@@ -505,8 +528,9 @@ int container_resolve(struct container_cache *c, pid_t tid, struct caller_key *k
 	if (r < 0)
 		return r;
 	r = look_at_mounts(&a);
-	/* An answer from before is better than one without a look at the mounts. */
-	if (a.provisional && (*ret = keys_keep(c, a.key, a.seen.generation)))
+	/* An answer from before is better than one without a look at the mounts: another cgroup's
+	 * counters would be others. */
+	if (!a.has_mountinfo && (*ret = keys_keep(c, a.key, a.seen.generation, a.provisional)))
 		return 0;
 	return r == 0 ? answer(&a, ret) : r;
 }

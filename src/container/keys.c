@@ -54,7 +54,7 @@ static bool look_due(const struct entry *e, uint64_t now)
 }
 
 struct container *keys_find(
-	struct container_cache *c, const struct caller_key *k, uint64_t now, bool *ret_due)
+	struct container_cache *c, const struct caller_key *k, uint64_t now, struct key_state *ret)
 {
 	struct shard *s;
 	struct entry *e = find_locked(c, k, &s);
@@ -62,7 +62,8 @@ struct container *keys_find(
 
 	if (e) {
 		atomic_store_explicit(&e->used_ns, now, memory_order_relaxed);
-		*ret_due = look_due(e, now) || rules_due(e, now) || changed(e);
+		ret->due = look_due(e, now) || rules_due(e, now) || changed(e);
+		ret->holder = e->holder;
 		record = container_ref(e->record);
 	}
 	pthread_mutex_unlock(&s->lock);
@@ -84,17 +85,17 @@ bool keys_claim(struct container_cache *c, const struct caller_key *k, uint64_t 
 	return due;
 }
 
-struct container *keys_keep(
-	struct container_cache *c, const struct caller_key *k, uint64_t generation)
+struct container *keys_keep(struct container_cache *c, const struct caller_key *k,
+	uint64_t generation, bool provisional)
 {
 	struct shard *s;
 	struct entry *e = find_locked(c, k, &s);
 	struct container *record = NULL;
 
-	if (e) {
+	if (e && (provisional || e->generation == generation)) {
 		e->evaluated_ns = clock_monotonic_ns();
 		e->generation = generation;
-		e->provisional = true;
+		e->provisional = provisional;
 		record = container_ref(e->record);
 	}
 	pthread_mutex_unlock(&s->lock);
@@ -303,6 +304,7 @@ static struct container *fill(
 	e->evaluated_ns = now;
 	e->generation = a->generation;
 	e->provisional = a->provisional;
+	e->holder = a->holder;
 	atomic_store(&e->used_ns, now);
 	if (!old || old == a->record)
 		return NULL;

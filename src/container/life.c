@@ -335,7 +335,7 @@ int life_of_cgroup(struct container_cache *c, const struct cgroup_set *set,
 	if (!l)
 		return -ENOMEM;
 	l->dev = dev;
-	r = start_of_cgroup(c, set, paths, caller, &l->start_ns);
+	r = start_of_cgroup(c, set, paths, caller, owner->use, &l->start_ns);
 	if (r < 0) {
 		free_life(l);
 		return r;
@@ -369,13 +369,21 @@ static int read_seen(struct container_cache *c, const struct life *l, struct lif
 
 	if (r < 0)
 		return r;
-	if (proc_ns(root, l->pid, "ns/cgroup", &ret->cgroup_ns) < 0)
+	r = proc_ns(root, l->pid, "ns/cgroup", &ret->cgroup_ns);
+	if (is_shortage(r))
+		return r;
+	if (r < 0)
 		ret->cgroup_ns = 0;
 	/* Where the machine's PID 1 cannot be looked at, its namespace is taken to be ours. */
-	if (proc_ns(root, l->parent ? l->parent->pid : 1, "ns/cgroup", &parent_ns) < 0)
+	r = proc_ns(root, l->parent ? l->parent->pid : 1, "ns/cgroup", &parent_ns);
+	if (is_shortage(r))
+		return r;
+	if (r < 0)
 		parent_ns = c->cgroup_ns;
 	ret->short_keys = ret->cgroup_ns != 0 && ret->cgroup_ns != c->cgroup_ns &&
 		ret->cgroup_ns != parent_ns;
+	if (ret->short_keys || proc_ns(root, l->pid, "ns/mnt", &ret->mnt_ns) < 0)
+		ret->mnt_ns = 0;
 	return initpid_ended(l->watch_fd) ? -ESRCH : 0;
 }
 
@@ -405,6 +413,8 @@ static int note_seen(struct container_cache *c, struct life *l, struct life_seen
 	if (!news)
 		return 0;
 	r = proc_is_exiting(c->config.root, l->pid);
+	if (is_shortage(r))
+		return r;
 	if (r != 0 && known)
 		return 0;
 	if (r != 0)
@@ -427,8 +437,13 @@ int life_look(struct container_cache *c, struct life *l)
 	struct life_seen now = { 0 };
 	int r = read_seen(c, l, &now);
 
-	if (r == 0)
+	if (r == 0) {
+		/* Nothing can be told of it when its first thread has ended: the others stay there.
+		 */
+		if (now.mnt_ns != 0 || now.short_keys)
+			atomic_store(&l->mnt_ns, now.mnt_ns);
 		r = note_seen(c, l, &now);
+	}
 	if (r == 0) {
 		atomic_store(&l->checked_ns, clock_monotonic_ns());
 	} else if (r == -ESRCH) {

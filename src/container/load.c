@@ -277,17 +277,19 @@ static const char *path_of(const struct load *l, const struct subject *s)
 	return cgroup_set_path(s->cgroups, (unsigned)(h - layout->hierarchy));
 }
 
-static int entry_new(
-	const struct load *l, const struct account_key *key, const char *cgroup, struct entry **ret)
+static int entry_new(const struct load *l, const struct account_key *key, const char *cgroup,
+	struct use *use, struct entry **ret)
 {
 	struct entry *e = calloc(1, sizeof(*e));
 	int r = e ? load_place_init(&l->config, key, cgroup, &e->place) : -ENOMEM;
 
-	if (r < 0)
+	if (r < 0) {
 		free(e);
-	else
-		*ret = e;
-	return r;
+		return r;
+	}
+	e->place.use = use_ref(use);
+	*ret = e;
+	return 0;
 }
 
 /* Its state is in the accounts if it was sampled before: then it is sampled at most once a period,
@@ -296,9 +298,11 @@ static int first_sample(
 	const struct load *l, const struct entry *e, uint64_t now, struct load_state *ret)
 {
 	struct load_state state = { 0 };
-	int r = 0;
+	int r = load_restore(l->config.accounts, &e->place.key, &state, NULL);
 
-	load_restore(l->config.accounts, &e->place.key, &state, NULL);
+	if (r == -ENOMEM)
+		return r;
+	r = 0;
 	state.read_ns = now;
 	if (state.sampled < load_period(now)) {
 		r = load_sample(&l->config, &e->place, load_period(now), &state);
@@ -350,7 +354,7 @@ static int enter(struct load *l, const struct subject *s, uint64_t now, struct l
 	struct load_state state;
 	struct entry *e;
 	bool inserted = false;
-	int r = entry_new(l, &s->account, path_of(l, s), &e);
+	int r = entry_new(l, &s->account, path_of(l, s), s->use, &e);
 
 	if (r < 0)
 		return r;
@@ -389,11 +393,12 @@ static bool find_ready(
 int load_get(struct load *l, const struct subject *s, struct load_values *ret)
 {
 	const uint64_t now = clock_monotonic_ns();
+	int r;
 
 	if (find_ready(l, &s->account, now, ret))
 		return 0;
-	slow_ahead();
-	return enter(l, s, now, ret);
+	r = slow_ahead();
+	return r < 0 ? r : enter(l, s, now, ret);
 }
 
 /* --- life of the sampler -------------------------------------------------------------------- */
@@ -407,10 +412,10 @@ static enum account_fate resume(const struct account_key *key, void *data)
 	struct entry *e;
 
 	if (key->kind != ACCOUNT_LOAD || l->n >= ENTRIES_MAX ||
-		!load_restore(l->config.accounts, key, &state, &cgroup))
+		load_restore(l->config.accounts, key, &state, &cgroup) < 0)
 		return ACCOUNT_LIVES;
 	if (sat_sub(clock_monotonic_ns(), state.read_ns) <= UNREAD_NS &&
-		entry_new(l, key, cgroup, &e) == 0) {
+		entry_new(l, key, cgroup, NULL, &e) == 0) {
 		e->state = state;
 		e->ready = true;
 		insert_locked(l, e);

@@ -33,29 +33,31 @@ static bool is_sane(const struct head *h)
 	return true;
 }
 
-bool load_restore(struct account_store *accounts, const struct account_key *key,
+int load_restore(struct account_store *accounts, const struct account_key *key,
 	struct load_state *ret, char **ret_cgroup)
 {
 	autotext bytes = { 0 };
 	autotext predecessor = { 0 };
 	struct account *account;
 	struct head head;
+	int r = accounts ? account_begin(accounts, key, NULL, &bytes, &predecessor, &account)
+			 : -ENOENT;
 
-	if (!accounts || account_begin(accounts, key, &bytes, &predecessor, &account) < 0)
-		return false;
+	if (r < 0)
+		return r == -ENOMEM ? r : -ENOENT;
 	account_end(account, NULL, 0);
 	if (bytes.len < sizeof(head))
-		return false;
+		return -ENOENT;
 	memcpy(&head, bytes.data, sizeof(head));
 	if (!is_sane(&head))
-		return false;
+		return -ENOENT;
 	if (ret_cgroup) {
 		*ret_cgroup = strndup(bytes.data + sizeof(head), bytes.len - sizeof(head));
 		if (!*ret_cgroup)
-			return false;
+			return -ENOMEM;
 	}
 	*ret = head.state;
-	return true;
+	return 0;
 }
 
 void load_keep(struct account_store *accounts, const struct load_place *place,
@@ -72,7 +74,7 @@ void load_keep(struct account_store *accounts, const struct load_place *place,
 		text_puts(&bytes, place->cgroup);
 	if (!accounts || text_error(&bytes) < 0)
 		return;
-	r = account_begin(accounts, &place->key, &old, &old, &account);
+	r = account_begin(accounts, &place->key, place->use, &old, &old, &account);
 	if (r == 0)
 		r = account_end(account, bytes.data, bytes.len);
 	if (r < 0)

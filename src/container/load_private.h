@@ -20,11 +20,14 @@
 /* Of all containers together, and hence of one: what is sampled in a period is bounded. */
 #define LOAD_TASKS_MAX 10000u
 
-/* A container as the sampler knows it: by names alone, with no descriptor and no reference. */
+/* A container as the sampler knows it: by names alone, with no descriptor and no reference on it.
+ */
 struct load_place {
 	struct account_key key; /* of kind ACCOUNT_LOAD */
 	char *cgroup;    /* path in the hierarchy of key.cgroup_dev; NULL: the root everywhere */
 	uint64_t pid_ns; /* inode; 0: the daemon's own */
+	struct use *use; /* what its account is charged to; with a reference; NULL: nobody, or whom
+			    the account names already */
 };
 
 #define LOAD_NO_PID_NS UINT64_MAX /* init had ended already: nobody is in it */
@@ -101,9 +104,9 @@ int load_sample(const struct load_config *config, const struct load_place *place
 
 /* --- load_account.c ------------------------------------------------------------------------ */
 
-/* False: nothing is kept of it, or what cannot be right. `ret_cgroup` (may be NULL) is to be freed.
- */
-bool load_restore(struct account_store *accounts, const struct account_key *key,
+/* 0; -ENOENT: nothing is kept of it, or what cannot be right; -ENOMEM. `ret_cgroup` (may be NULL)
+ * is to be freed. */
+int load_restore(struct account_store *accounts, const struct account_key *key,
 	struct load_state *ret, char **ret_cgroup);
 void load_keep(struct account_store *accounts, const struct load_place *place,
 	const struct load_state *state);

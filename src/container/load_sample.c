@@ -50,6 +50,7 @@ int load_place_init(const struct load_config *config, const struct account_key *
 void load_place_clear(struct load_place *p)
 {
 	free(p->cgroup);
+	use_put(p->use);
 	*p = (struct load_place){ 0 };
 }
 

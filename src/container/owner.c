@@ -5,7 +5,16 @@
  */
 #include "private.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "cleanup.h"
+
+#define PID_BITS 22u /* PID_MAX_LIMIT */
+#define OF_CGROUPS (UINT64_C(1) << 63)
 
 struct owner *owner_ref(struct owner *o)
 {
@@ -20,6 +29,7 @@ static void unlink_owner(struct container_cache *c, struct owner *o)
 	while (*link != o)
 		link = &(*link)->next;
 	*link = o->next;
+	use_put(o->use);
 	free(o);
 }
 
@@ -38,6 +48,31 @@ static bool forgettable(const struct owner *o, uint64_t now)
 	return o->refs == 0 && mountinfo_debt(o, now) == 0;
 }
 
+/* The same in every worker; no start and pid are the number of another start and pid, nor of any
+ * cgroups. */
+static uint64_t number_of(uint64_t id0, uint64_t id1)
+{
+	return id1 ? (id0 << PID_BITS | id1) & ~OF_CGROUPS : id0 | OF_CGROUPS;
+}
+
+static struct owner *add_owner(struct container_cache *c, uint64_t id0, uint64_t id1)
+{
+	struct owner *o = calloc(1, sizeof(*o));
+
+	if (!o)
+		return NULL;
+	o->id[0] = id0;
+	o->id[1] = id1;
+	o->use = use_get(c->config.uses, number_of(id0, id1));
+	if (!o->use && c->config.uses) {
+		free(o);
+		return NULL;
+	}
+	o->next = c->owners;
+	c->owners = o;
+	return o;
+}
+
 struct owner *owner_get(struct container_cache *c, uint64_t id0, uint64_t id1)
 {
 	struct owner *found = NULL, *next;
@@ -50,16 +85,9 @@ struct owner *owner_get(struct container_cache *c, uint64_t id0, uint64_t id1)
 		else if (forgettable(o, now))
 			unlink_owner(c, o);
 	}
-	if (!found) {
-		found = calloc(1, sizeof(*found));
-		if (!found)
-			return NULL;
-		found->id[0] = id0;
-		found->id[1] = id1;
-		found->next = c->owners;
-		c->owners = found;
-	}
-	return owner_ref(found);
+	if (!found)
+		found = add_owner(c, id0, id1);
+	return found ? owner_ref(found) : NULL;
 }
 
 void owner_unref(struct container_cache *c, struct owner *o)
@@ -74,33 +102,69 @@ void owners_free(struct container_cache *c)
 		unlink_owner(c, c->owners);
 }
 
-/* The text up to the third '/' of the path in a line of /proc/<pid>/cgroup. */
-static struct slice outermost(struct slice line)
+/* Where the name ends that begins at path + i with a '/'. */
+static size_t name_end(const char *path, size_t i)
 {
-	unsigned slashes = 0;
-
-	for (size_t i = 0; i < line.n; i++)
-		if (line.p[i] == '/' && ++slashes == 3)
-			return (struct slice){ line.p, i };
-	return line;
+	return path[i] == '/' ? i + 1 + strcspn(path + i + 1, "/") : i;
 }
 
-struct owner *owner_of_cgroups(struct container_cache *c, struct slice cgroup_text)
+/* Nobody but root can make another one there: no user's directory, nor below one. 1, 0, or -errno
+ * of a shortage. */
+static int is_of_root(const struct cgroup_hierarchy *h, const char *path, size_t n)
 {
+	autofree char *prefix = strndup(path, n);
+	const char *below = prefix ? cgroup_path_below(h, prefix) : NULL;
+	struct stat st;
+
+	if (!prefix)
+		return -ENOMEM;
+	if (below && fstatat(h->dirfd, below, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return is_shortage(-errno) ? -errno : 0;
+	return below && st.st_uid == 0;
+}
+
+/* How much of a path names whose it is. Two names, as /system.slice/docker-<id>.scope has; and on
+ * from there (/kubepods/burstable/pod<id>/<id>) through directories that only root can have made.
+ * Not for users: root makes as many sessions as they like. 0 or -errno. */
+static int outermost(const struct cgroup_hierarchy *h, const char *path, size_t *ret)
+{
+	size_t n = name_end(path, name_end(path, 0));
+	int r = strncmp(path, "/user.slice/", strlen("/user.slice/")) != 0;
+
+	while (r > 0 && path[n] == '/') {
+		r = is_of_root(h, path, name_end(path, n));
+		if (r > 0)
+			n = name_end(path, n);
+	}
+	*ret = n;
+	return r < 0 ? r : 0;
+}
+
+int owner_of_cgroups(struct container_cache *c, struct slice cgroup_text, struct owner **ret)
+{
+	const struct cgroup_layout *layout = c->config.layout;
+	struct cgroup_paths paths = { 0 };
 	uint64_t hash = HASH_START;
-	struct slice line;
-	struct owner *o;
+	int r = cgroup_paths_parse(layout, cgroup_text, &paths);
 
-	while (slice_line(&cgroup_text, &line)) {
-		struct slice name = outermost(line);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; r == 0 && i < layout->n; i++) {
+		size_t n;
 
-		hash = hash_bytes(hash, name.p, name.n);
+		if (paths.path[i]) {
+			r = outermost(&layout->hierarchy[i], paths.path[i], &n);
+			hash = hash_bytes(hash, paths.path[i], n);
+		}
 		hash = hash_bytes(hash, "\n", 1);
 	}
+	cgroup_paths_free(&paths);
+	if (r < 0)
+		return r;
 	pthread_mutex_lock(&c->lock);
-	o = owner_get(c, hash, 0);
+	*ret = owner_get(c, hash, 0);
 	pthread_mutex_unlock(&c->lock);
-	return o;
+	return *ret ? 0 : -ENOMEM;
 }
 
 uint64_t owner_mountinfo_left(struct container_cache *c, const struct owner *o, uint64_t now)

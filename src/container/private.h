@@ -93,6 +93,9 @@ uint64_t proc_ticks_to_ns(uint64_t ticks);
  * be told. */
 int proc_is_exiting(const struct root *root, pid_t pid);
 
+/* 0 while that very process lives; -ESRCH when it has ended, or is none; -errno where that cannot
+ * be told. */
+int proc_check(const struct root *root, const struct proc_id *p);
 /* False where that cannot be told. */
 bool proc_has_ended(const struct root *root, pid_t pid, uint64_t start_ticks);
 
@@ -103,6 +106,8 @@ struct proc_status {
 	size_t depth;
 };
 
+/* Of /proc/<pid>/status; zeros where it has no such line. */
+void proc_parse_status(struct slice text, struct proc_status *ret);
 /* Threads have one too. */
 int proc_status(const struct root *root, pid_t pid, struct proc_status *ret);
 
@@ -132,10 +137,18 @@ int caller_key_short(const struct root *root, pid_t tid, struct caller_key *ret)
 /* Adds what the short form lacks; the key keeps its texts from then on. */
 int caller_key_lengthen(const struct root *root, pid_t tid, struct caller_key *k);
 /* The same for a caller whose container has no init, whose btime is its own affair (SPEC 6). */
-void caller_key_add_time(const struct root *root, pid_t tid, struct caller_key *k);
+int caller_key_add_time(const struct root *root, pid_t tid, struct caller_key *k);
 void caller_key_shorten(struct caller_key *k);
 int caller_key_copy(const struct caller_key *k, struct caller_key *ret);
 bool caller_key_equal(const struct caller_key *a, const struct caller_key *b);
+/* A namespace's number is another one's as soon as nobody is in it. `ret`: somebody who keeps those
+ * of the long key in being: the caller, or better, for that one may end soon, the farthest of its
+ * nearest ancestors that is in them. pid 0: nobody can be told. */
+void caller_key_holder(
+	const struct root *root, pid_t tid, const struct caller_key *k, struct proc_id *ret);
+/* True while that one lives, and is still in them. */
+bool caller_key_is_held(
+	const struct root *root, const struct caller_key *k, const struct proc_id *holder);
 uint64_t caller_key_hash(const struct caller_key *k);
 
 /* FNV-1a, for tables and for container_identity.cgroups (frozen: it outlives a worker). */
@@ -178,6 +191,11 @@ struct rules_result {
 int rules_apply(const struct rules_input *in, struct rules_result *ret);
 void rules_result_free(struct rules_result *r);
 
+/* Paths are relative to the daemon's cgroup namespace; what that does not hold is spelled "/..",
+ * "/../.." (around it), or "/../other". */
+enum rules_place { RULES_INSIDE, RULES_AROUND, RULES_BESIDE };
+enum rules_place rules_place_of(const char *path);
+
 /* --- owner.c ------------------------------------------------------------------------------- */
 
 struct entry;
@@ -189,7 +207,7 @@ struct owner {
 	unsigned n_entries;
 	struct entry *entries;
 	uint64_t owed_ns, owed_at_ns; /* for reading mountinfos; CLOCK_MONOTONIC */
-	struct container_use use;
+	struct use *use;              /* NULL: nothing is counted */
 };
 
 /* All with cache->lock held. NULL: no memory. */
@@ -198,9 +216,9 @@ struct owner *owner_ref(struct owner *o);
 void owner_unref(struct container_cache *c, struct owner *o);
 void owners_free(struct container_cache *c);
 
-/* For a caller in the daemon's pid namespace, whose outermost container is told by the first two
- * names of its cgroups: nobody in a container can change those. Takes cache->lock. */
-struct owner *owner_of_cgroups(struct container_cache *c, struct slice cgroup_text);
+/* For a caller in the daemon's pid namespace, whose outermost container is told by its cgroups, as
+ * far as nobody in a container can change them. 0 or -ENOMEM. Takes cache->lock. */
+int owner_of_cgroups(struct container_cache *c, struct slice cgroup_text, struct owner **ret);
 /* How long a mountinfo may be read for `o` now, at most MOUNTINFO_NS; 0: not at all. What
  * the thread had of a CPU is charged afterwards: time that others took from it is nobody's. Both
  * take cache->lock. */
@@ -215,6 +233,7 @@ void owner_put(struct container_cache *c, struct owner *o);
 struct life_seen {
 	uint64_t generation; /* changes with anything below */
 	uint64_t cgroup_ns;  /* 0: could not be read */
+	uint64_t mnt_ns;     /* 0: that, too, or short_keys; no news, for no answer depends on it */
 	bool short_keys;     /* its cgroup namespace is the container's own */
 	struct text cgroup;
 };
@@ -233,6 +252,7 @@ struct life {
 
 	_Atomic uint64_t virtualised; /* of struct subject */
 	_Atomic uint64_t checked_ns;  /* CLOCK_MONOTONIC of the last look at init */
+	_Atomic uint64_t mnt_ns;      /* of life_seen: init keeps that one in being */
 	_Atomic uint64_t generation;  /* seen.generation, for the warm path */
 
 	/* cache->lock. Descriptors are held while pinned, by keys, by live children and by whoever
@@ -276,10 +296,10 @@ void life_unref_locked(struct container_cache *c, struct life *l);
 /* --- start.c ------------------------------------------------------------------------------- */
 
 /* When a container without an own init started: what its account remembers, else the start of the
- * oldest process in its cgroup, remembered from then on. `fallback`: a process in it. 0 or -errno.
- */
+ * oldest process in its cgroup, remembered from then on and charged to `use`. `fallback`: a
+ * process in it. 0 or -errno. */
 int start_of_cgroup(struct container_cache *c, const struct cgroup_set *set,
-	const struct cgroup_paths *paths, pid_t fallback, uint64_t *ret);
+	const struct cgroup_paths *paths, pid_t fallback, struct use *use, uint64_t *ret);
 
 /* --- container.c --------------------------------------------------------------------------- */
 
@@ -327,7 +347,8 @@ struct entry {
 	uint64_t evaluated_ns;    /* the rules were last applied */
 	_Atomic uint64_t used_ns;
 	uint64_t generation; /* of life_seen, when they were */
-	bool provisional;    /* mountinfo could not be read then, so rule a is still to be tried */
+	struct proc_id holder;
+	bool provisional; /* mountinfo could not be read then, so rule a is still to be tried */
 };
 
 #define SHARDS 16u
@@ -338,9 +359,14 @@ struct shard {
 	struct entry *buckets[BUCKETS];
 };
 
-/* The record for a key with a reference, or NULL; `ret_due`: a look at init or at the rules is. */
+struct key_state {
+	bool due; /* a look at init or at the rules is */
+	struct proc_id holder;
+};
+
+/* The record for a key with a reference, or NULL. */
 struct container *keys_find(
-	struct container_cache *c, const struct caller_key *k, uint64_t now, bool *ret_due);
+	struct container_cache *c, const struct caller_key *k, uint64_t now, struct key_state *ret);
 /* True when the rules are to be applied again for this key; as a rule by nobody else meanwhile. */
 bool keys_claim(struct container_cache *c, const struct caller_key *k, uint64_t now);
 
@@ -349,13 +375,15 @@ struct key_answer {
 	struct owner *owner;
 	uint64_t generation;
 	bool provisional;
+	struct proc_id holder; /* of the key's namespaces; pid 0: init is, or it has none */
 };
 
 /* Copies the key, takes references. -ESRCH when the record's life has ended. */
 int keys_store(struct container_cache *c, const struct caller_key *k, const struct key_answer *a);
-/* Keeps the record a key has although the rules could not be applied fully. NULL: it has none. */
-struct container *keys_keep(
-	struct container_cache *c, const struct caller_key *k, uint64_t generation);
+/* Keeps the record a key has although the rules could not be applied fully: until they can be, or,
+ * where they never will, for as long as init is seen as it was then. NULL: it has none to keep. */
+struct container *keys_keep(struct container_cache *c, const struct caller_key *k,
+	uint64_t generation, bool provisional);
 void keys_drop(struct container_cache *c, const struct caller_key *k);
 /* Removes every entry whose record fits. */
 void keys_drop_record(struct container_cache *c, const struct container *r);

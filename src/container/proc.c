@@ -144,6 +144,16 @@ int proc_is_exiting(const struct root *root, pid_t pid)
 	return r < 0 ? r : (stat.flags & PF_EXITING) != 0;
 }
 
+int proc_check(const struct root *root, const struct proc_id *p)
+{
+	uint64_t ticks = 0;
+	int r = p->pid > 0 ? proc_start(root, p->pid, &ticks) : -ESRCH;
+
+	if (r < 0)
+		return proc_is_none(r) ? -ESRCH : r;
+	return ticks == p->start_ticks ? 0 : -ESRCH;
+}
+
 bool proc_has_ended(const struct root *root, pid_t pid, uint64_t start_ticks)
 {
 	uint64_t start;
@@ -152,17 +162,12 @@ bool proc_has_ended(const struct root *root, pid_t pid, uint64_t start_ticks)
 	return r == -ESRCH || (r == 0 && start != start_ticks);
 }
 
-int proc_status(const struct root *root, pid_t pid, struct proc_status *ret)
+void proc_parse_status(struct slice text, struct proc_status *ret)
 {
-	autotext t = { 0 };
-	struct slice rest, line, key;
+	struct slice line, key;
 	struct proc_status status = { 0 };
-	int r = proc_text(root, pid, "status", STATUS_MAX, &t);
 
-	if (r < 0)
-		return r;
-	rest = slice_of(&t);
-	while (slice_line(&rest, &line)) {
+	while (slice_line(&text, &line)) {
 		uint64_t value;
 
 		if (!slice_word(&line, &key))
@@ -175,7 +180,16 @@ int proc_status(const struct root *root, pid_t pid, struct proc_status *ret)
 	if (status.depth > 0)
 		status.innermost = status.numbers[status.depth - 1];
 	*ret = status;
-	return 0;
+}
+
+int proc_status(const struct root *root, pid_t pid, struct proc_status *ret)
+{
+	autotext t = { 0 };
+	int r = proc_text(root, pid, "status", STATUS_MAX, &t);
+
+	if (r == 0)
+		proc_parse_status(slice_of(&t), ret);
+	return r;
 }
 
 int64_t proc_parse_boottime_offset(struct slice text)

@@ -11,10 +11,13 @@
 
 #include "cleanup.h"
 
-/* Paths are relative to the daemon's cgroup namespace; what lies outside starts with "/..". */
-static bool goes_up(const char *path)
+enum rules_place rules_place_of(const char *path)
 {
-	return strncmp(path, "/..", 3) == 0 && (path[3] == '/' || path[3] == '\0');
+	if (!cgroup_path_goes_up(path))
+		return RULES_INSIDE;
+	while (cgroup_path_goes_up(path))
+		path += 3;
+	return *path ? RULES_BESIDE : RULES_AROUND;
 }
 
 /* `path` is `ancestor` or below it. "/../a" is spelled below "/", but is not in it. */
@@ -22,7 +25,7 @@ static bool contains(const char *ancestor, const char *path)
 {
 	size_t n = strcmp(ancestor, "/") == 0 ? 0 : strlen(ancestor);
 
-	return cgroup_path_within(path, ancestor) && !goes_up(path + n);
+	return cgroup_path_within(path, ancestor) && !cgroup_path_goes_up(path + n);
 }
 
 static bool strictly_below(const char *path, const char *base)
@@ -33,7 +36,8 @@ static bool strictly_below(const char *path, const char *base)
 /* 2.3a */
 static bool mount_applies(const char *mount, const char *own, const char *base)
 {
-	return mount && !goes_up(mount) && contains(mount, own) && strictly_below(mount, base);
+	return mount && !cgroup_path_goes_up(mount) && contains(mount, own) &&
+		strictly_below(mount, base);
 }
 
 static char *without_init_scope(const char *path)

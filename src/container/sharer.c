@@ -53,7 +53,7 @@ static bool find(_Atomic uint64_t *table, uint64_t number, uint32_t now, uint32_
 
 uint32_t container_sharer(const struct container *c)
 {
-	return short_hash((uintptr_t)c->use);
+	return c->subject.use ? short_hash(c->subject.use->owner) : 0;
 }
 
 void sharer_note(struct container_cache *c, pid_t tid, uint64_t pid_ns, const struct container *r)

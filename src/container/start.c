@@ -69,16 +69,18 @@ static int find_start(struct container_cache *c, dev_t dev, const struct cgroup_
 
 /* What the account remembers, else what `start` is, which it remembers from then on unless that
  * is 0. */
-static int remember(struct account_store *accounts, const struct account_key *key, uint64_t *start)
+static int remember(struct account_store *accounts, const struct account_key *key, struct use *use,
+	uint64_t *start)
 {
 	autotext state = { 0 };
 	autotext predecessor = { 0 };
 	struct account *account;
 	bool known;
-	int r = accounts ? account_begin(accounts, key, &state, &predecessor, &account) : -ENOSPC;
+	int r = accounts ? account_begin(accounts, key, use, &state, &predecessor, &account)
+			 : -ENOSPC;
 
 	if (r < 0)
-		return r == -ENOSPC ? 0 : r;
+		return account_is_full(r) ? 0 : r;
 	known = state.len == sizeof(*start);
 	if (known)
 		memcpy(start, state.data, sizeof(*start));
@@ -87,7 +89,7 @@ static int remember(struct account_store *accounts, const struct account_key *ke
 }
 
 int start_of_cgroup(struct container_cache *c, const struct cgroup_set *set,
-	const struct cgroup_paths *paths, pid_t fallback, uint64_t *ret)
+	const struct cgroup_paths *paths, pid_t fallback, struct use *use, uint64_t *ret)
 {
 	struct account_key key = { .kind = ACCOUNT_START };
 	uint64_t start = 0;
@@ -100,11 +102,11 @@ int start_of_cgroup(struct container_cache *c, const struct cgroup_set *set,
 	key.cgroup_dev = dev;
 	key.cgroup_ino = ino;
 	/* An account is locked while it is open, so the search is not made with it. */
-	r = remember(c->config.accounts, &key, &start);
+	r = remember(c->config.accounts, &key, use, &start);
 	if (r == 0 && start == 0) {
 		r = find_start(c, dev, paths, fallback, &start);
 		if (r == 0)
-			r = remember(c->config.accounts, &key, &start);
+			r = remember(c->config.accounts, &key, use, &start);
 	}
 	if (r == 0)
 		*ret = start;

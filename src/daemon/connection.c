@@ -76,46 +76,54 @@ int connection_prepare(const char *dir)
 }
 
 /* The device number at `dir`, asking nobody: AT_STATX_DONT_SYNC takes what the kernel has, even of
- * a connection that is dead or not answered yet. */
-static bool device_from(int dirfd, const char *path, dev_t *ret)
+ * a connection that is dead or not answered yet. 0 or -errno. */
+static int device_from(int dirfd, const char *path, dev_t *ret)
 {
 	const int flags = AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT | AT_EMPTY_PATH;
 	struct statx st;
 
 	if (statx(dirfd, path, flags, STATX_TYPE, &st) < 0)
-		return false;
+		return -errno;
 	*ret = makedev(st.stx_dev_major, st.stx_dev_minor);
-	return true;
+	return 0;
 }
 
-static bool device_at(const char *dir, dev_t *ret)
+static int device_at(const char *dir, dev_t *ret)
 {
 	return device_from(AT_FDCWD, dir, ret);
 }
 
-bool connection_is_at(const struct connection *c, const char *dir)
+int connection_is_at(const struct connection *c, const char *dir)
 {
 	dev_t dev;
+	int r = device_at(dir, &dev);
 
-	return c->device >= 0 && device_at(dir, &dev) && dev == c->dev;
+	return is_shortage(r) ? r : c->device >= 0 && r == 0 && dev == c->dev;
 }
 
 void connection_detach(const struct connection *c, const char *dir)
 {
-	if (connection_is_at(c, dir) && umount2(dir, MNT_DETACH) < 0)
+	const int at = connection_is_at(c, dir);
+
+	if (at < 0)
+		errno = -at;
+	if (at < 0 || (at > 0 && umount2(dir, MNT_DETACH) < 0))
 		log_error("cannot unmount %s: %m: try umount -l %s", dir, dir);
 }
 
 int connection_clone_mount(const struct connection *c, const char *dir)
 {
-	int fd, error;
+	const int at = connection_is_at(c, dir);
+	int fd = -1, error = -at;
 
-	if (!connection_is_at(c, dir))
+	if (at == 0)
 		return -ENOENT;
-	fd = open_tree(AT_FDCWD, dir, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	if (at > 0) {
+		fd = open_tree(AT_FDCWD, dir, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+		error = errno;
+	}
 	if (fd >= 0)
 		return fd;
-	error = errno;
 	log_error("cannot keep the mount of %s for the next start: %s: it will begin afresh", dir,
 		strerror(error));
 	return -error;
@@ -128,9 +136,12 @@ static unsigned long mount_flags(const struct options *o)
 
 int connection_attach(const struct connection *c, int mount_fd, const struct options *o)
 {
-	dev_t dev;
+	dev_t dev = 0;
+	int r = mount_fd < 0 ? -EBADF : device_from(mount_fd, "", &dev);
 
-	if (mount_fd < 0 || !device_from(mount_fd, "", &dev) || dev != c->dev)
+	if (is_shortage(r))
+		return r;
+	if (r < 0 || dev != c->dev)
 		return -EBADF;
 	if (move_mount(mount_fd, "", AT_FDCWD, o->dir, MOVE_MOUNT_F_EMPTY_PATH) < 0)
 		return -errno;
@@ -253,6 +264,8 @@ int connection_fits(const struct handover_init *init, struct text *why)
 			"writes of %u bytes and %u pages were agreed upon, this one takes %u and "
 			"%u",
 			out->max_write, out->max_pages, MAX_WRITE, MAX_PAGES);
+	if (text_error(why) < 0)
+		return -ENOMEM;
 	return why->len == before ? 0 : -EPROTO;
 }
 
@@ -275,27 +288,39 @@ static int open_device(void)
 }
 
 /* FNV-1a, of which 30 bits. */
-uint32_t connection_max_read(const char *dir)
+int connection_max_read(const char *dir, uint32_t *ret)
 {
 	autofree char *real = realpath(dir, NULL);
 	uint32_t hash = 2166136261u;
 
+	if (!real && is_shortage(-errno))
+		return -errno;
 	for (const char *p = real ? real : dir; *p; p++)
 		hash = (hash ^ (uint8_t)*p) * 16777619u;
-	return CONNECTION_MAX_READ_LEAST | (hash >> 2);
+	*ret = CONNECTION_MAX_READ_LEAST | (hash >> 2);
+	return 0;
 }
 
 static int mount_device(const struct options *o, struct connection *c)
 {
 	char data[sizeof(o->mount_data) + 128];
+	uint32_t max_read;
+	int r = connection_max_read(o->dir, &max_read);
 
+	if (r < 0)
+		return tell_dir_error(o->dir, -r);
 	snprintf(data, sizeof(data),
 		"fd=%d,rootmode=40000,user_id=0,group_id=0,allow_other,default_permissions,"
 		"max_read=%" PRIu32 "%s",
-		c->device, connection_max_read(o->dir), o->mount_data);
+		c->device, max_read, o->mount_data);
 	if (mount("lxcfs", o->dir, "fuse.lxcfs", mount_flags(o), data) < 0)
 		return tell_dir_error(o->dir, errno);
-	return device_at(o->dir, &c->dev) ? 0 : -errno;
+	r = device_at(o->dir, &c->dev);
+	if (r < 0) {
+		umount2(o->dir, MNT_DETACH);
+		return tell_dir_error(o->dir, -r);
+	}
+	return 0;
 }
 
 static unsigned clones_wanted(void)
@@ -342,8 +367,9 @@ int connection_open(
 	if (r == 0)
 		r = make_clones(&c);
 	if (r < 0) {
-		log_error("cannot agree with the kernel's FUSE: %s: Linux 4.2 or later is needed",
-			strerror(-r));
+		log_error("cannot agree with the kernel's FUSE: %s: %s", strerror(-r),
+			is_shortage(r) ? "the machine is short of it"
+				       : "Linux 4.2 or later is needed");
 		connection_detach(&c, options->dir);
 		connection_close(&c);
 		return r;

@@ -28,8 +28,9 @@ struct connection {
 int connection_prepare(const char *dir);
 
 /* Tells mounts of one DIR from those of another as long as somebody holds one, also when their
- * daemon is gone: a max_read that is too great to have any effect, which mountinfo shows. */
-uint32_t connection_max_read(const char *dir);
+ * daemon is gone: a max_read that is too great to have any effect, which mountinfo shows. 0, or
+ * -errno of a shortage. */
+int connection_max_read(const char *dir, uint32_t *ret);
 #define CONNECTION_MAX_READ_LEAST (1u << 30)
 
 /* Mounts, answers INIT, notes both messages in `init` and makes the clones. 0, or -errno after a
@@ -44,8 +45,9 @@ int connection_fits(const struct handover_init *init, struct text *why);
 /* The kernel has ended it: unmounted everywhere, or aborted. */
 bool connection_is_dead(const struct connection *c);
 
-/* What is on top at `dir` is this connection's mount, dead or alive. */
-bool connection_is_at(const struct connection *c, const char *dir);
+/* 1: what is on top at `dir` is this connection's mount, dead or alive; 0; or -errno of a shortage,
+ * which tells nothing. */
+int connection_is_at(const struct connection *c, const char *dir);
 
 /* Takes it away from `dir`, if it is there, however many use it. */
 void connection_detach(const struct connection *c, const char *dir);

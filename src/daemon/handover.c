@@ -22,10 +22,11 @@
 static_assert(sizeof(struct handover_slot) == SLAB_PAGE + HANDOVER_REQUEST, "frozen");
 static_assert(offsetof(struct handover_slot, request) == SLAB_PAGE, "frozen");
 static_assert(offsetof(struct handover_slot, device) == 40, "frozen");
+static_assert(offsetof(struct handover_slot, ahead) == 56, "frozen");
 static_assert(sizeof(struct handover_handle) == 128, "frozen");
 static_assert(offsetof(struct handover_handle, armed) == 68, "frozen");
 static_assert(offsetof(struct handover_handle, poll) == 72, "frozen");
-static_assert(offsetof(struct handover_handle, reserved) == 96, "frozen");
+static_assert(offsetof(struct handover_handle, owner) == 96, "frozen");
 static_assert(sizeof(struct handover_node) == 16, "frozen");
 static_assert(alignof(struct handover) == SLAB_PAGE, "frozen");
 static_assert(offsetof(struct handover, init) == 80, "frozen");
@@ -36,17 +37,21 @@ static_assert(offsetof(struct handover, slots) == SLAB_PAGE, "frozen");
 /* Where what is not frozen begins. */
 #define FROZEN_SIZE offsetof(struct handover, accounts)
 
-static _Thread_local struct handover_slot *my_slot;
+_Thread_local struct handover_slot *handover_own_slot;
 
-/* Tells areas of an earlier boot from ours. Without /proc it stays empty, which equals nothing. */
-static void read_boot_id(char *ret, size_t size)
+/* Tells areas of an earlier boot from ours. Empty where the kernel has none to tell; 0, or -errno
+ * of a shortage, which must not make this boot another one. */
+static int read_boot_id(char *ret, size_t size)
 {
 	autoclose int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
 	ssize_t n = fd < 0 ? -1 : read(fd, ret, size - 1);
 
+	if (n < 0 && is_shortage(-errno))
+		return -errno;
 	if (n > 0 && ret[n - 1] == '\n')
 		n--;
 	ret[n > 0 ? n : 0] = '\0';
+	return 0;
 }
 
 static struct handover *map(int fd)
@@ -66,6 +71,7 @@ int handover_new(int *ret_fd, struct handover **ret)
 {
 	autoclose int fd = memfd_create(HANDOVER_NAME, MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	struct handover *h;
+	int r;
 
 	if (fd < 0)
 		return -errno;
@@ -78,7 +84,11 @@ int handover_new(int *ret_fd, struct handover **ret)
 	h->header_size = sizeof(*h);
 	h->size = sizeof(*h);
 	tell_backlog(h);
-	read_boot_id(h->boot_id, sizeof(h->boot_id));
+	r = read_boot_id(h->boot_id, sizeof(h->boot_id));
+	if (r < 0) {
+		handover_free(h);
+		return r;
+	}
 	h->magic = HANDOVER_MAGIC;
 	*ret_fd = steal_fd(&fd);
 	*ret = h;
@@ -93,9 +103,19 @@ void handover_free(struct handover *h)
 
 /* --- somebody else's -------------------------------------------------------------------- */
 
+/* -EINVAL: it is too short. */
+static int read_whole(int fd, size_t offset, void *ret, size_t size)
+{
+	const ssize_t n = pread(fd, ret, size, (off_t)offset);
+
+	if (n < 0)
+		return -errno;
+	return (size_t)n == size ? 0 : -EINVAL;
+}
+
 static bool read_at(int fd, size_t offset, void *ret, size_t size)
 {
-	return pread(fd, ret, size, (off_t)offset) == (ssize_t)size;
+	return read_whole(fd, offset, ret, size) == 0;
 }
 
 /* What comes first in every version. */
@@ -113,10 +133,18 @@ static int read_head(int fd, struct head *ret)
 {
 	const int seals = fcntl(fd, F_GET_SEALS);
 	struct stat st;
+	int r;
 
-	if (seals < 0 || !(seals & F_SEAL_SHRINK) || fstat(fd, &st) < 0 ||
-		(uint64_t)st.st_size < FROZEN_SIZE || !read_at(fd, 0, ret, sizeof(*ret)) ||
-		ret->magic != HANDOVER_MAGIC)
+	if (seals < 0 || !(seals & F_SEAL_SHRINK))
+		return -EINVAL;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if ((uint64_t)st.st_size < FROZEN_SIZE)
+		return -EINVAL;
+	r = read_whole(fd, 0, ret, sizeof(*ret));
+	if (r < 0)
+		return r;
+	if (ret->magic != HANDOVER_MAGIC)
 		return -EINVAL;
 	ret->size = (uint64_t)st.st_size;
 	return 0;
@@ -130,10 +158,10 @@ int handover_peek_pass_through(int fd, bool *ret)
 
 	if (r < 0)
 		return r;
-	if (!read_at(fd, offsetof(struct handover, pass_through), &flag, sizeof(flag)))
-		return -EINVAL;
-	*ret = flag != 0;
-	return 0;
+	r = read_whole(fd, offsetof(struct handover, pass_through), &flag, sizeof(flag));
+	if (r == 0)
+		*ret = flag != 0;
+	return r;
 }
 
 int handover_peek_init(int fd, struct handover_init *ret)
@@ -159,6 +187,13 @@ static void lose_snapshots(struct handover *h, uint32_t handles)
 	for (uint32_t i = 0; i < handles; i++)
 		if (atomic_load(&h->handles[i].snapshot) != SLAB_NONE)
 			atomic_store(&h->handles[i].snapshot, SLAB_LOST);
+}
+
+/* What ended a worker may be mended in this version. */
+static void dare_again(struct handover *h)
+{
+	for (size_t i = 0; i < HANDOVER_SLOTS; i++)
+		atomic_store(&h->slots[i].ahead, HANDOVER_AHEAD_NO);
 }
 
 /* Those of another form are not known; a version that hands over has served what it had. */
@@ -195,6 +230,7 @@ static bool copy_frozen(int fd, struct handover *h)
 			handles * sizeof(h->handles[0])))
 		return false;
 	lose_snapshots(h, handles);
+	dare_again(h);
 	return copy_backlog(fd, h);
 }
 
@@ -223,9 +259,10 @@ int handover_take(int fd, int *ret_fd, struct handover **ret, bool *ret_fresh)
 	struct head head;
 	int r = read_head(fd, &head);
 
+	if (r == 0)
+		r = read_boot_id(boot_id, sizeof(boot_id));
 	if (r < 0)
 		return r;
-	read_boot_id(boot_id, sizeof(boot_id));
 	if (memcmp(boot_id, head.boot_id, strlen(boot_id) + 1) != 0)
 		return -ESTALE;
 	*ret_fresh = head.version != HANDOVER_VERSION || head.size != sizeof(*h) ||
@@ -235,6 +272,7 @@ int handover_take(int fd, int *ret_fd, struct handover **ret, bool *ret_fresh)
 	h = map(fd);
 	if (!h)
 		return -errno;
+	dare_again(h);
 	*ret_fd = fd;
 	*ret = h;
 	return 0;
@@ -255,23 +293,15 @@ void handover_forget_connection(struct handover *h)
 
 /* --- requests --------------------------------------------------------------------------- */
 
-/* The kernel writes it too, from read(2): the compiler may not keep it in a register. */
-typedef uint32_t __attribute__((may_alias)) shared_u32;
-
-uint32_t handover_request_length(const uint8_t *request)
-{
-	return __atomic_load_n((const shared_u32 *)request, __ATOMIC_ACQUIRE);
-}
-
 void handover_request_put(uint8_t *to, const uint8_t *from, uint32_t length)
 {
 	memcpy(to + sizeof(length), from + sizeof(length), length - sizeof(length));
-	__atomic_store_n((shared_u32 *)to, length, __ATOMIC_RELEASE);
+	__atomic_store_n((handover_u32 *)to, length, __ATOMIC_RELEASE);
 }
 
 void handover_request_done(uint8_t *request)
 {
-	__atomic_store_n((shared_u32 *)request, 0, __ATOMIC_RELEASE);
+	__atomic_store_n((handover_u32 *)request, 0, __ATOMIC_RELEASE);
 }
 
 uint8_t *handover_waiting(struct handover *h, uint32_t i)
@@ -297,11 +327,6 @@ bool handover_next_waiting(struct handover *h, uint32_t *i)
 
 /* --- slots ------------------------------------------------------------------------------ */
 
-uint32_t handover_slot_length(const struct handover_slot *s)
-{
-	return handover_request_length(s->request);
-}
-
 bool handover_is_busy(struct handover *h, unsigned n)
 {
 	uint32_t waiting = 0;
@@ -321,6 +346,7 @@ void handover_slot_clear(struct handover_slot *s)
 {
 	/* First of all: without a request the other members mean nothing. */
 	handover_slot_done(s);
+	handover_ahead_ends(s, HANDOVER_AHEAD_NO);
 	atomic_store_explicit(&s->since_ns, 0, memory_order_release);
 	atomic_store_explicit(&s->fh, 0, memory_order_release);
 	atomic_store_explicit(&s->snapshot, SLAB_NONE, memory_order_release);
@@ -330,12 +356,7 @@ void handover_slot_clear(struct handover_slot *s)
 	atomic_store_explicit(&s->arrived_ns, 0, memory_order_release);
 }
 
-struct handover_slot *handover_my_slot(void)
-{
-	return my_slot;
-}
-
 void handover_set_my_slot(struct handover_slot *s)
 {
-	my_slot = s;
+	handover_own_slot = s;
 }

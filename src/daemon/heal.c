@@ -66,6 +66,7 @@ struct healer {
 	pid_t failed_process; /* in the first of them */
 	int failed_error;
 	pid_t denied; /* a container's init that may not be looked at; 0: none */
+	int unseen;   /* why not every process was looked at, the first time; 0 */
 };
 
 /* --- jobs ------------------------------------------------------------------------------- */
@@ -93,7 +94,11 @@ static void job_failed(struct healer *h, struct job *j, int error)
 
 static void job_ended(struct healer *h, struct job *j, int status)
 {
-	if (WIFSIGNALED(status)) /* its timer */
+	if (WIFSIGNALED(status) && WTERMSIG(status) != SIGALRM) {
+		/* somebody else's doing: of whom it asks nothing is known */
+		atomic_store(&h->shared->asking[j - h->jobs], 0);
+		job_failed(h, j, EINTR);
+	} else if (WIFSIGNALED(status)) /* its timer */
 		job_failed(h, j, ETIME);
 	else if (WEXITSTATUS(status) != 0)
 		job_failed(h, j, WEXITSTATUS(status));
@@ -194,21 +199,12 @@ static const struct job *given_up(const struct healer *h, ino_t namespace)
 	return NULL;
 }
 
-/* The first process of a pid namespace right below ours. */
 static bool is_container_init(int process)
 {
 	autotext text = { 0 };
-	struct slice rest, line, key;
-	uint64_t numbers[3];
 
-	if (read_file_bounded(process, "status", STATUS_MAX, 0, &text) < 0)
-		return false;
-	rest = slice_of(&text);
-	while (slice_line(&rest, &line))
-		if (slice_word(&line, &key) && slice_equal(key, "NSpid:"))
-			return parse_columns(line, numbers, countof(numbers)) == 2 &&
-				numbers[1] == 1;
-	return false;
+	return read_file_bounded(process, "status", STATUS_MAX, 0, &text) == 0 &&
+		heal_parse_is_init(slice_of(&text));
 }
 
 static void heal_there(struct healer *h, const struct heal_place *p)
@@ -240,18 +236,33 @@ static void note_denied(struct healer *h, pid_t pid, const char *name)
 		h->denied = pid;
 }
 
+static void note_unseen(struct healer *h, int error)
+{
+	if (h->unseen == 0)
+		h->unseen = error;
+}
+
+/* Of one that is gone nobody need be told; inits are looked at twice. */
+static void pass_over(struct healer *h, pid_t pid, const char *name, bool inits_alone, int error)
+{
+	if (error == EACCES || error == EPERM)
+		note_denied(h, pid, name);
+	else if (!inits_alone && error != ENOENT && error != ESRCH)
+		note_unseen(h, error);
+}
+
 static void look_into(struct healer *h, pid_t pid, const char *name, bool inits_alone)
 {
 	autoclose int process = openat(h->source.proc, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	autoclose int namespace = -1;
 	struct stat st;
 
-	if (process < 0 || (inits_alone && !is_container_init(process)))
+	if (process >= 0 && inits_alone && !is_container_init(process))
 		return;
-	namespace = openat(process, "ns/mnt", O_RDONLY | O_CLOEXEC);
+	namespace = process < 0 ? -1 : openat(process, "ns/mnt", O_RDONLY | O_CLOEXEC);
 	if (namespace < 0 || fstat(namespace, &st) < 0)
-		return; /* the next process that is in it will do */
-	if (tsearch((void *)(uintptr_t)st.st_ino, &h->seen, compare_numbers))
+		pass_over(h, pid, name, inits_alone, errno);
+	else if (tsearch((void *)(uintptr_t)st.st_ino, &h->seen, compare_numbers))
 		heal_there(h,
 			&(struct heal_place){ pid, process, namespace, st.st_ino,
 				st.st_ino == h->own_namespace });
@@ -267,9 +278,9 @@ static void look_at_process(struct healer *h, pid_t pid, const char *name, bool 
 	if (inits_alone && namespace_of(h, name, "pid") == h->own_pid_namespace)
 		return;
 	number = namespace_of(h, name, "mnt");
-	if (number == 0 && (errno == EACCES || errno == EPERM))
-		note_denied(h, pid, name);
-	else if (number != 0 && !tfind((void *)(uintptr_t)number, &h->seen, compare_numbers))
+	if (number == 0)
+		pass_over(h, pid, name, inits_alone, errno);
+	else if (!tfind((void *)(uintptr_t)number, &h->seen, compare_numbers))
 		look_into(h, pid, name, inits_alone);
 }
 
@@ -282,13 +293,13 @@ static void look_at_processes(struct healer *h, bool inits_alone)
 {
 	autodir *dir = open_dir_at(h->source.proc, ".");
 	struct dirent *entry;
+	uint64_t pid;
 
-	while (dir && !is_cut_short(h) && (entry = readdir(dir))) {
-		uint64_t pid;
-
+	while (dir && !is_cut_short(h) && (errno = 0, entry = readdir(dir)))
 		if (slice_u64(slice_str(entry->d_name), &pid) && pid <= INT32_MAX)
 			look_at_process(h, (pid_t)pid, entry->d_name, inits_alone);
-	}
+	if (!inits_alone && !is_cut_short(h))
+		note_unseen(h, errno);
 }
 
 static void forget(void *number)
@@ -302,6 +313,7 @@ static void look(struct healer *h)
 	h->deadline_ns = clock_monotonic_ns() + LOOK_LIMIT_NS;
 	h->failed = 0;
 	h->denied = 0;
+	h->unseen = 0;
 	/* NOLINTNEXTLINE(clang-analyzer-core.*): no start without */
 	memset(h->shared, 0, sizeof(*h->shared));
 	look_at_process(h, getppid(), "self", false);
@@ -327,6 +339,10 @@ static void tell(const struct healer *h, bool last)
 	if (is_cut_short(h) && last)
 		log_error("not every mount namespace could be looked at for dead binds: restart "
 			  "containers whose files say 'Transport endpoint is not connected'");
+	if (h->unseen && last)
+		log_error("not every process could be looked at for dead binds: %s: restart "
+			  "containers whose files say 'Transport endpoint is not connected'",
+			strerror(h->unseen));
 	if (h->denied && last)
 		log_error("the container of process %d, and others maybe, may not be looked at for "
 			  "dead binds: allow the daemon to, with CAP_SYS_PTRACE and \"ptrace "
@@ -339,9 +355,11 @@ static int prepare(struct healer *h, const char *dir, dev_t dev)
 {
 	struct heal_source *s = &h->source;
 	struct stat st;
+	int r = connection_max_read(dir, &s->max_read);
 
+	if (r < 0)
+		return r;
 	s->dev = dev;
-	s->max_read = connection_max_read(dir);
 	s->proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	s->dir = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (s->proc < 0 || s->dir < 0)

@@ -17,6 +17,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "mounts.h"
+
 /* Starts the process that heals, with the mount of device number `dev` at `dir`: it looks at once
  * and again some seconds later, tells the log what it did, and ends by itself, at latest with its
  * parent. Its pid, to be reaped; or -errno. */
@@ -60,3 +62,24 @@ struct heal_place {
  * of the first bind that stays dead. */
 int heal_namespace(const struct heal_source *source, const struct heal_place *place,
 	struct heal_shared *shared, unsigned job);
+
+/* --- texts: heal_text.c ------------------------------------------------------------------ */
+
+#define HEAL_TYPE "fuse.lxcfs"
+
+enum heal_origin {
+	HEAL_ORIGIN_OURS,     /* made of a connection at the same DIR */
+	HEAL_ORIGIN_UNKNOWN,  /* or at any other: an lxcfs that does not tell */
+	HEAL_ORIGIN_NOT_OURS, /* or in no need of healing */
+};
+
+/* Whose /proc/<pid>/status it is: the first process's of a pid namespace right below ours. */
+bool heal_parse_is_init(struct slice status);
+
+dev_t heal_device_of(const struct mount *m);
+/* `own`: the mount is in the source's namespace. */
+enum heal_origin heal_origin_of(const struct heal_source *source, bool own, const struct mount *m);
+
+/* "/proc/meminfo", which is below the root of the connection; "/." is that root. `size` is at least
+ * three. False when the path does not fit, or is none. */
+bool heal_path_of_root(const struct mount *m, char *ret, size_t size);

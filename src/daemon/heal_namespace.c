@@ -28,8 +28,6 @@
 #define MOVE_MOUNT_BENEATH 0x200 /* Linux 6.5 */
 #endif
 
-#define TYPE "fuse.lxcfs"
-#define DELETED "//deleted" /* behind a root whose name was looked up since its daemon died */
 #define MOUNTINFO_MAX (16u << 20)
 #define BINDS_MAX 512u
 
@@ -55,37 +53,6 @@ struct work {
 	int failed; /* the first -errno */
 };
 
-static dev_t device_of(const struct mount *m)
-{
-	return makedev((unsigned)m->major, (unsigned)m->minor);
-}
-
-enum origin {
-	ORIGIN_OURS,     /* made of a connection at the same DIR */
-	ORIGIN_UNKNOWN,  /* or at any other: an lxcfs that does not tell */
-	ORIGIN_NOT_OURS, /* or in no need of healing */
-};
-
-/* A whole tree in the daemon's own namespace may be another lxcfs's DIR, to be cleared away by its
- * next start. */
-static enum origin origin_of(const struct work *w, const struct mount *m)
-{
-	static const char key[] = "max_read=";
-	struct slice rest = m->options, word;
-	uint64_t n;
-
-	if (!m->visible || !slice_equal(m->type, TYPE) || device_of(m) == w->source->dev)
-		return ORIGIN_NOT_OURS;
-	while (slice_cut(&rest, ',', &word)) {
-		if (!slice_starts(word, key))
-			continue;
-		word = (struct slice){ word.p + strlen(key), word.n - strlen(key) };
-		if (slice_u64(word, &n) && n >= CONNECTION_MAX_READ_LEAST)
-			return n == w->source->max_read ? ORIGIN_OURS : ORIGIN_NOT_OURS;
-	}
-	return w->own && slice_equal(m->root, "/") ? ORIGIN_NOT_OURS : ORIGIN_UNKNOWN;
-}
-
 static int open_below(int dirfd, const char *path, uint64_t resolve)
 {
 	const struct open_how how = { .flags = O_PATH | O_CLOEXEC | O_NOFOLLOW,
@@ -103,7 +70,7 @@ static bool is_mount(int fd, const struct mount *m)
 	return statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE | STATX_MNT_ID, &st) ==
 		0 &&
 		(st.stx_attributes & STATX_ATTR_MOUNT_ROOT) && st.stx_mnt_id == m->id &&
-		makedev(st.stx_dev_major, st.stx_dev_minor) == device_of(m);
+		makedev(st.stx_dev_major, st.stx_dev_minor) == heal_device_of(m);
 }
 
 /* --- the living file -------------------------------------------------------------------- */
@@ -145,28 +112,13 @@ static int adapt(int tree, const struct mount *m)
 	return mount(NULL, name, NULL, MS_PRIVATE, NULL) < 0 ? -errno : 0;
 }
 
-/* "/proc/meminfo" is below the root of the connection, "/" the root itself. */
-static bool path_of_root(const struct mount *m, char *ret, size_t size)
-{
-	size_t n;
-
-	if (!parse_unescape(m->root, ret, size) || ret[0] != '/')
-		return false;
-	n = strlen(ret);
-	if (slice_ends(slice_str(ret), DELETED))
-		ret[n - strlen(DELETED)] = '\0';
-	if (!ret[0] || !ret[1])
-		memcpy(ret, "/.", 3);
-	return true;
-}
-
 static int make_fresh(int dir, const struct mount *m)
 {
 	char path[PATH_MAX];
 	autoclose int file = -1, tree = -1;
 	int r;
 
-	if (!path_of_root(m, path, sizeof(path)))
+	if (!heal_path_of_root(m, path, sizeof(path)))
 		return -ENAMETOOLONG;
 	file = open_below(dir, path + 1, RESOLVE_BENEATH | RESOLVE_NO_XDEV);
 	if (file < 0)
@@ -229,7 +181,7 @@ static int open_dead(struct work *w, const struct mount *m)
 {
 	autoclose int fd = open_mount(w, m);
 
-	if (fd >= 0 && !is_dead(w, device_of(m), fd))
+	if (fd >= 0 && !is_dead(w, heal_device_of(m), fd))
 		return -ESTALE;
 	return steal_fd(&fd);
 }
@@ -272,32 +224,43 @@ static const struct bind *find_bind(const struct work *w, const struct mount *m)
 	return NULL;
 }
 
-/* Puts a mount on the file `below` (a path) of the living directory. */
-static void restore(int directory, struct slice below, int tree)
+/* A container that has unmounted it, moved it or ended needs nothing; one that has put a symbolic
+ * link there gets nothing. */
+static bool is_gone(int error)
+{
+	return error == -ESTALE || error == -ENOENT || error == -ENOTDIR || error == -ELOOP;
+}
+
+/* Puts a mount (or -errno of its making) on the file `below` (a path) of the living directory. */
+static int restore(int directory, struct slice below, int tree)
 {
 	char path[PATH_MAX];
 	autoclose int at = -1;
 
-	if (tree < 0 || !parse_unescape(below, path, sizeof(path)))
-		return;
+	if (tree < 0)
+		return tree;
+	if (!parse_unescape(below, path, sizeof(path)))
+		return -ENAMETOOLONG;
 	at = open_below(directory, path, RESOLVE_BENEATH | RESOLVE_NO_XDEV);
-	if (at >= 0)
-		move_to(tree, at, 0);
+	return at < 0 ? at : move_to(tree, at, 0);
 }
 
 /*
  * What lay on files of a dead directory: binds of ours, and what a runtime hides with an empty
  * tmpfs (thermal_throttle of each CPU). The mounts themselves cannot be reached: a path that goes
- * through a dead directory makes the kernel drop them.
+ * through a dead directory makes the kernel drop them. 0, or the first -errno: the others are put
+ * back nevertheless.
  */
-static void restore_mounts_on(const struct work *w, const struct bind *b)
+static int restore_mounts_on(const struct work *w, const struct bind *b)
 {
 	const struct slice above = b->mount->point;
+	int first = 0;
 
 	for (size_t i = 0; i < w->mounts.n; i++) {
 		const struct mount *m = &w->mounts.list[i];
 		const struct bind *nested;
 		struct slice below;
+		int r = 0;
 
 		if (m->parent != b->mount->id || m->point.n <= above.n + 1 ||
 			!mount_path_within(m->point, above))
@@ -305,14 +268,18 @@ static void restore_mounts_on(const struct work *w, const struct bind *b)
 		nested = find_bind(w, m);
 		below = (struct slice){ m->point.p + above.n + 1, m->point.n - above.n - 1 };
 		if (nested) {
-			restore(b->fresh, below, nested->fresh);
-			restore_mounts_on(w, nested);
+			r = restore(b->fresh, below, nested->fresh);
+			if (r == 0)
+				r = restore_mounts_on(w, nested);
 		} else if (slice_equal(m->type, "tmpfs")) {
 			autoclose int empty = empty_directory();
 
-			restore(b->fresh, below, empty);
+			r = restore(b->fresh, below, empty);
 		}
+		if (first == 0 && !is_gone(r))
+			first = r;
 	}
+	return first;
 }
 
 static const struct mount *mount_below(const struct work *w, const struct mount *m)
@@ -333,7 +300,7 @@ static int put_on_top(const struct work *w, const struct bind *b, int at)
 	const struct mount *below = mount_below(w, b->mount);
 	autoclose int at_below = -1;
 
-	if (below && slice_equal(below->type, TYPE) && unmount(at) == 0) {
+	if (below && slice_equal(below->type, HEAL_TYPE) && unmount(at) == 0) {
 		at_below = open_mount(w, below);
 		if (at_below < 0)
 			return at_below;
@@ -350,19 +317,14 @@ static int put_on_top(const struct work *w, const struct bind *b, int at)
 static int replace(const struct work *w, const struct bind *b, int at)
 {
 	const bool beneath = move_to(b->fresh, at, MOVE_MOUNT_BENEATH) == 0;
-	int r = beneath ? 0 : put_on_top(w, b, at);
+	int r = beneath ? 0 : put_on_top(w, b, at), restored;
 
 	if (r < 0)
 		return r;
-	restore_mounts_on(w, b);
-	return beneath ? unmount(at) : 0;
-}
-
-/* A container that has unmounted it, moved it or ended needs nothing; one that has put a symbolic
- * link there gets nothing. */
-static bool is_gone(int error)
-{
-	return error == -ESTALE || error == -ENOENT || error == -ENOTDIR || error == -ELOOP;
+	restored = restore_mounts_on(w, b);
+	if (beneath)
+		r = unmount(at);
+	return restored < 0 ? restored : r;
 }
 
 static void heal_bind(struct work *w, const struct bind *b)
@@ -406,20 +368,20 @@ static int find_binds(struct work *w, int process, struct text *text)
 {
 	int r = read_file_bounded(process, "mountinfo", MOUNTINFO_MAX, 0, text);
 
-	if (r < 0 || !text->len || !memmem(text->data, text->len, TYPE, strlen(TYPE)))
+	if (r < 0 || !text->len || !memmem(text->data, text->len, HEAL_TYPE, strlen(HEAL_TYPE)))
 		return r;
 	r = mounts_parse(slice_of(text), NULL, &w->mounts);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < w->mounts.n; i++) {
 		const struct mount *m = &w->mounts.list[i];
-		const enum origin origin = origin_of(w, m);
+		const enum heal_origin origin = heal_origin_of(w->source, w->own, m);
 
-		if (origin == ORIGIN_NOT_OURS)
+		if (origin == HEAL_ORIGIN_NOT_OURS)
 			continue;
 		if (w->n == BINDS_MAX)
 			return -EMFILE;
-		w->binds[w->n++] = (struct bind){ m, origin == ORIGIN_OURS, -1 };
+		w->binds[w->n++] = (struct bind){ m, origin == HEAL_ORIGIN_OURS, -1 };
 	}
 	qsort(w->binds, w->n, sizeof(w->binds[0]), compare_binds);
 	return 0;
@@ -466,7 +428,7 @@ int heal_namespace(const struct heal_source *source, const struct heal_place *pl
 {
 	struct work w = { .source = source, .own = place->own, .shared = shared, .job = job };
 	autotext text = { 0 };
-	int r;
+	int r, found;
 
 	w.self_fds = openat(source->proc, "self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (w.self_fds < 0)
@@ -474,7 +436,7 @@ int heal_namespace(const struct heal_source *source, const struct heal_place *pl
 	r = enter(&w, place->namespace);
 	if (r == 0)
 		return heal_entered(&w, place->namespace, &text);
-	/* That matters only where binds of ours are. */
-	find_binds(&w, place->process, &text);
-	return w.n > 0 ? r : 0;
+	/* That matters only where binds of ours are, if that can be found out. */
+	found = find_binds(&w, place->process, &text);
+	return w.n > 0 ? r : is_shortage(found) ? found : 0;
 }

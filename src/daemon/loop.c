@@ -52,6 +52,7 @@ struct loop {
 	_Atomic bool queue; /* who waits takes turns; set and cleared by leaders */
 	_Atomic unsigned leaders;
 	unsigned leaders_max;  /* more would cost the readers their CPUs */
+	bool never_ahead;      /* it has ended a worker */
 	_Atomic uint64_t near; /* union near_word */
 	struct thread *threads;
 };
@@ -65,7 +66,8 @@ struct thread {
 	struct spin spins[2]; /* of near.apart: what is quicker is another thing then */
 	struct spin *spin;
 	struct queue queue;
-	bool far; /* from its reader: another thread may be nearer */
+	bool far;   /* from its reader: another thread may be nearer */
+	bool ahead; /* the last request's reader came back while this thread was busy for him */
 	_Atomic enum role role;
 	struct replies replies;
 };
@@ -95,7 +97,7 @@ int loop_replay_init(struct fuse_session *session, const struct handover_init *i
 	request.in.flags2 &= granted.flags2;
 	request.in.max_readahead = granted.max_readahead;
 	fuse_session_process_buf(session, &buf);
-	return 0;
+	return -reply_init_error();
 }
 
 /* --- requests --------------------------------------------------------------------------- */
@@ -312,8 +314,12 @@ static bool receive_alone(struct thread *t)
 	asks = begin_wait(t);
 	set_nonblocking(t, asks);
 	got = t->nonblocking ? ask_and_sleep(t, asks, fetch) : fetch(t);
-	if (got)
-		t->far = is_far(t->loop, note_wait(t));
+	if (got) {
+		const uint64_t took_ns = note_wait(t);
+
+		/* How short a wait is after work for the very reader tells nothing. */
+		t->far = !t->ahead && is_far(t->loop, took_ns);
+	}
 	return got;
 }
 
@@ -349,10 +355,29 @@ static void call_another(struct thread *t)
 		sem_post(&t->loop->turn);
 }
 
+/* Whoever opened comes back with a READ, and by the time he is here its text can be made. Not where
+ * others may have to wait for that: another thread has the turn, or there is a queue. */
+static bool work_ahead(struct thread *t)
+{
+	bool worked;
+
+	if (request_header(t->slot)->opcode != FUSE_OPEN || t->loop->never_ahead ||
+		atomic_load(&t->role) != ROLE_WORKING ||
+		atomic_load_explicit(&t->loop->queue, memory_order_relaxed) || is_draining(t->loop))
+		return false;
+	atomic_store(&t->slot->ahead, HANDOVER_AHEAD_NOW);
+	watch_begin(t->slot);
+	slow_refuse(true);
+	worked = fs_work_ahead(t->loop->fs, t->slot);
+	slow_refuse(false);
+	return worked;
+}
+
 static void process(struct thread *t, size_t length)
 {
 	struct fuse_buf buf = { .size = length, .mem = t->slot->request };
 
+	t->ahead = false;
 	/* Nothing of ours waits, so there is nothing to interrupt. libfuse would keep those that
 	 * overtake their request. */
 	if (request_header(t->slot)->opcode == FUSE_INTERRUPT) {
@@ -369,6 +394,7 @@ static void process(struct thread *t, size_t length)
 			request_header(t->slot)->opcode);
 		reply_error(&t->replies, request_header(t->slot)->unique, EIO);
 	}
+	t->ahead = work_ahead(t);
 	handover_slot_clear(t->slot);
 }
 
@@ -494,6 +520,23 @@ static struct loop *loop_new(const struct loop_config *config)
 	return loop;
 }
 
+/* Whether working ahead has ended a worker; the log is told once. */
+static bool failed_ahead(struct handover *h)
+{
+	bool failed = false;
+
+	for (size_t i = 0; i < HANDOVER_SLOTS; i++) {
+		uint32_t untold = HANDOVER_AHEAD_FAILED;
+
+		if (atomic_compare_exchange_strong(
+			    &h->slots[i].ahead, &untold, HANDOVER_AHEAD_TOLD))
+			log_error("a text that was made ahead of its READ has ended a worker: it "
+				  "is made when it is asked for from now on; please report it");
+		failed |= atomic_load(&h->slots[i].ahead) == HANDOVER_AHEAD_TOLD;
+	}
+	return failed;
+}
+
 int loop_start(const struct loop_config *config, struct loop **ret)
 {
 	struct handover *handover = config->handover;
@@ -502,6 +545,7 @@ int loop_start(const struct loop_config *config, struct loop **ret)
 	if (!loop || backlog_new(handover, config->n, &loop->backlog) < 0)
 		return -ENOMEM;
 	loop->queue = backlog_count(loop->backlog) > 0;
+	loop->never_ahead = failed_ahead(handover);
 	for (unsigned i = 0; i < config->n; i++) {
 		struct thread *t = &loop->threads[i];
 		pthread_t id;

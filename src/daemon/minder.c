@@ -88,11 +88,27 @@ bool minder_reap(struct minder *m, int *ret_status)
 	return false;
 }
 
+/* Of one that the worker had beside it, and in whose place the next worker has another: the worker
+ * ends itself when it misses it, or for another reason first. */
+static void tell_end_of_opener(void)
+{
+	autofree char *refused = sandbox_refused_call(SANDBOX_OPENER);
+
+	if (refused)
+		log_limited("refused call of an opener",
+			"the process that opens pressure files made the system call %s, which it "
+			"may not: please report it: either it was attacked, or it needs that call "
+			"here, and then --no-seccomp helps meanwhile",
+			refused);
+}
+
 void minder_tell_end(pid_t worker, int status)
 {
 	const int number = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
-	autofree char *refused = number == SIGSYS ? sandbox_refused_call() : NULL;
+	/* Asked whatever the status is, so that no later worker's end is put down to it. */
+	autofree char *refused = sandbox_refused_call(SANDBOX_WORKER);
 
+	tell_end_of_opener();
 	/* Whoever attacks the worker may have made it call anything; or its C library has learnt
 	 * new ways. */
 	if (refused)

@@ -110,8 +110,10 @@ static int open_unified(void)
 	root_close(&root);
 	if (r < 0)
 		return r;
-	if (layout->unified >= 0)
+	if (layout->unified >= 0) {
 		fd = fcntl(layout->hierarchy[layout->unified].dirfd, F_DUPFD_CLOEXEC, 3);
+		fd = fd < 0 ? -errno : fd;
+	}
 	cgroup_layout_free(layout);
 	return fd;
 }

@@ -7,13 +7,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 
 #include "cleanup.h"
-#include "parse.h"
 
 static bool is_at(const char *path, int fd)
 {
@@ -23,6 +21,7 @@ static bool is_at(const char *path, int fd)
 		there.st_ino == ours.st_ino;
 }
 
+/* 0: there is none in it; -errno. */
 static pid_t read_pid(int fd)
 {
 	char text[32];
@@ -30,6 +29,8 @@ static pid_t read_pid(int fd)
 	struct slice rest = { text, n > 0 ? (size_t)n : 0 }, line;
 	uint64_t pid;
 
+	if (n < 0)
+		return -errno;
 	return slice_line(&rest, &line) && slice_u64(line, &pid) && pid < INT32_MAX ? (pid_t)pid
 										    : 0;
 }
@@ -45,6 +46,8 @@ int pidfile_lock(const char *path, struct pidfile *ret, pid_t *ret_holder)
 			if (errno != EWOULDBLOCK)
 				return -errno;
 			*ret_holder = read_pid(fd);
+			if (*ret_holder < 0)
+				*ret_holder = 0;
 			return -EBUSY;
 		}
 		/* A daemon that ends removes its file: the one that we locked may be that one, and
@@ -82,11 +85,20 @@ static bool is_lock(struct slice line, pid_t pid, ino_t ino)
 	return slice_u64(part, &value) && value == ino;
 }
 
+bool pidfile_parse_locks(struct slice locks, pid_t pid, ino_t ino)
+{
+	struct slice line;
+
+	while (slice_line(&locks, &line))
+		if (is_lock(line, pid, ino))
+			return true;
+	return false;
+}
+
 int pidfile_holder(const struct root *root, const char *path, pid_t *ret)
 {
 	autoclose int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	autotext locks = { 0 };
-	struct slice rest, line;
 	struct stat st;
 	pid_t pid;
 	int r;
@@ -95,15 +107,15 @@ int pidfile_holder(const struct root *root, const char *path, pid_t *ret)
 	if (fd < 0)
 		return errno == ENOENT ? 0 : -errno;
 	pid = read_pid(fd);
+	if (pid < 0)
+		return pid;
 	if (fstat(fd, &st) < 0)
 		return -errno;
 	r = read_file_at(root->proc, "locks", &locks);
 	if (r < 0)
 		return r;
-	rest = slice_of(&locks);
-	while (slice_line(&rest, &line))
-		if (pid > 0 && is_lock(line, pid, st.st_ino))
-			*ret = pid;
+	if (pid > 0 && pidfile_parse_locks(slice_of(&locks), pid, st.st_ino))
+		*ret = pid;
 	return 0;
 }
 

@@ -5,8 +5,10 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <sys/types.h>
 
+#include "parse.h"
 #include "root.h"
 
 struct pidfile {
@@ -27,6 +29,8 @@ int pidfile_take(const char *path, int fd, struct pidfile *ret);
 /* Who holds the lock, without touching it: a look that took the lock could make a daemon's start
  * fail. `*ret` is 0 when nobody does. 0 or -errno. */
 int pidfile_holder(const struct root *root, const char *path, pid_t *ret);
+/* Whether /proc/locks says that the process has such a lock on a file with that number. */
+bool pidfile_parse_locks(struct slice locks, pid_t pid, ino_t ino);
 
 /* Writes this process's pid. 0 or -errno. */
 int pidfile_write(const struct pidfile *p);

@@ -18,6 +18,7 @@
 #define OPCODE_STATX 52u
 
 static _Thread_local struct replies *mine;
+static _Thread_local int init_error;
 
 void replies_of_this_thread(struct replies *r)
 {
@@ -97,9 +98,12 @@ static ssize_t write_reply(int fd, struct iovec *iov, int count, void *userdata)
 	ssize_t n;
 
 	(void)userdata;
-	if (!mine) /* a notification, or the answer to INIT, which the kernel has since long */
-		return out->unique == 0 ? writev(fd, iov, count)
-					: (ssize_t)total_length(iov, count);
+	if (!mine && out->unique == 0) /* a notification */
+		return writev(fd, iov, count);
+	if (!mine) { /* the answer to INIT, which the kernel has since long */
+		init_error = -out->error;
+		return (ssize_t)total_length(iov, count);
+	}
 	/* Nothing of ours: it is no answer to what lies in the slot. */
 	if (out->unique != request_header(mine->slot)->unique)
 		return send_reply(mine, iov, count);
@@ -113,6 +117,11 @@ static ssize_t write_reply(int fd, struct iovec *iov, int count, void *userdata)
 	}
 	handover_slot_done(mine->slot);
 	return n;
+}
+
+int reply_init_error(void)
+{
+	return init_error;
 }
 
 /* libfuse wants one, but we read ourselves. */

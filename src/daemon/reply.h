@@ -31,6 +31,10 @@ void replies_of_this_thread(struct replies *r);
 /* For fuse_session_custom_io(). */
 extern const struct fuse_custom_io reply_io;
 
+/* A positive errno that INIT was answered with last in this thread, which sends no such answer; 0.
+ */
+int reply_init_error(void);
+
 /* Answers the request `unique`, which came like the one in the slot, with a positive errno. False
  * when it was answered before, or could not be. */
 bool reply_error(const struct replies *r, uint64_t unique, int error);

@@ -10,11 +10,9 @@
 #include <linux/fuse.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "cleanup.h"
-#include "parse.h"
 #include "root.h"
 
 bool request_wants_reply(uint32_t opcode)
@@ -49,14 +47,31 @@ void request_describe(
 	snprintf(ret, REQUEST_WORDS, "opcode %u, %s, from pid %u", header.opcode, path, header.pid);
 }
 
-/* A set of signals in /proc/<pid>/status, in hexadecimal. */
-static bool has_sigkill(struct slice status, const char *key)
+/* A set of signals, in hexadecimal. */
+static bool has_sigkill(struct slice set)
 {
-	struct slice line;
+	static const char digits[] = "0123456789abcdef";
+	uint64_t signals = 0;
+
+	for (size_t i = 0; i < set.n; i++) {
+		const char *digit = memchr(digits, set.p[i], sizeof(digits) - 1);
+
+		if (!digit)
+			return false;
+		signals = signals << 4 | (uint64_t)(digit - digits);
+	}
+	return signals >> (SIGKILL - 1) & 1;
+}
+
+bool request_parse_killed(struct slice status)
+{
+	struct slice line, word;
 
 	while (slice_line(&status, &line))
-		if (line.n > strlen(key) && memcmp(line.p, key, strlen(key)) == 0)
-			return strtoull(line.p + strlen(key), NULL, 16) >> (SIGKILL - 1) & 1;
+		if (slice_word(&line, &word) &&
+			(slice_equal(word, "SigPnd:") || slice_equal(word, "ShdPnd:")) &&
+			slice_word(&line, &word) && has_sigkill(word))
+			return true;
 	return false;
 }
 
@@ -69,6 +84,5 @@ bool request_is_of_killed(pid_t tid)
 	snprintf(path, sizeof(path), "%d/status", tid);
 	if (tid <= 0 || proc < 0 || read_file_at(proc, path, &text) < 0)
 		return false;
-	return has_sigkill(slice_of(&text), "SigPnd:\t") ||
-		has_sigkill(slice_of(&text), "ShdPnd:\t");
+	return request_parse_killed(slice_of(&text));
 }

@@ -12,6 +12,7 @@
 
 #include "fs.h"
 #include "handover.h"
+#include "parse.h"
 
 #define REQUEST_WORDS 1400u /* a path and a name, and what is around them */
 
@@ -31,3 +32,5 @@ void request_describe(
 
 /* True when the thread has been sent SIGKILL and only waits for its request to be answered. */
 bool request_is_of_killed(pid_t tid);
+/* The same of its /proc/<tid>/status: SIGKILL is pending. */
+bool request_parse_killed(struct slice status);

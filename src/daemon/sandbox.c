@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <seccomp.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/capability.h>
@@ -18,36 +19,62 @@
 
 #include "cleanup.h"
 #include "log.h"
+#include "root.h"
 #include "sanitized.h"
 
-/* What one worker tells the supervisor, or the next one. */
-static struct {
-	_Atomic int refused;   /* number of a system call, and one; 0: none */
-	_Atomic unsigned told; /* the log has what this machine does not allow us to give up */
-} * notes;
+/* What the x32 ABI adds to its numbers; its architecture is x86-64's. */
+#define X32_BIT 0x40000000
+
+struct sandbox_notes *sandbox_notes;
+enum sandbox_child sandbox_self = SANDBOX_WORKER;
 
 int sandbox_prepare(void)
 {
-	void *page = mmap(
-		NULL, sizeof(*notes), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	void *page = mmap(NULL, sizeof(*sandbox_notes), PROT_READ | PROT_WRITE,
+		MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
 	if (page == MAP_FAILED)
 		return -errno;
-	notes = page;
+	sandbox_notes = page;
 	return 0;
 }
 
-char *sandbox_refused_call(void)
-{
-	const int number = notes ? atomic_exchange(&notes->refused, 0) - 1 : -1;
+/* --- calls that were refused -------------------------------------------------------------- */
 
-	return number < 0 ? NULL : seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE, number);
+/* The end of the sentence: whose numbers these are, when they are not the daemon's own. */
+static void name_abi(uint32_t arch, char *ret, size_t size)
+{
+	if (arch == seccomp_arch_native())
+		ret[0] = '\0';
+	else if (arch == SCMP_ARCH_X86 || arch == SCMP_ARCH_X32)
+		snprintf(ret, size, " of the %s ABI", arch == SCMP_ARCH_X86 ? "i386" : "x32");
+	else
+		snprintf(ret, size, " of the architecture %#x", arch);
 }
 
-void sandbox_note_refused(int number)
+char *sandbox_refused_call(enum sandbox_child child)
 {
-	if (notes)
-		atomic_store(&notes->refused, number + 1);
+	const uint64_t noted =
+		sandbox_notes ? atomic_exchange(&sandbox_notes->refused[child], 0) : 0;
+	uint32_t arch = (uint32_t)(noted >> 32);
+	int number = (int)(uint32_t)noted;
+	autofree char *name = NULL;
+	char abi[40], *words;
+	int n;
+
+	if (noted == 0)
+		return NULL;
+	if (arch == SCMP_ARCH_X86_64 && number >= 0 && (number & X32_BIT)) {
+		arch = SCMP_ARCH_X32;
+		number &= ~X32_BIT;
+	}
+	/* Below 0 libseccomp has names of its own. */
+	if (number >= 0)
+		name = seccomp_syscall_resolve_num_arch(arch, number);
+	name_abi(arch, abi, sizeof(abi));
+	n = name ? asprintf(&words, "%s%s", name, abi)
+		 : asprintf(&words, "number %d%s", number, abi);
+	return n < 0 ? NULL : words;
 }
 
 /* --- capabilities ----------------------------------------------------------------------- */
@@ -200,7 +227,7 @@ enum { TOLD_MOUNTS = 1, TOLD_FILTER = 2 };
 /* Once for all workers: the next one finds the same machine. */
 static bool is_first_told(unsigned what)
 {
-	return !notes || !(atomic_fetch_or(&notes->told, what) & what);
+	return !sandbox_notes || !(atomic_fetch_or(&sandbox_notes->told, what) & what);
 }
 
 /* A kernel without filters is its owner's choice. */
@@ -233,6 +260,9 @@ int sandbox_enter(const struct options *options, const int *devices, size_t n, i
 {
 	int r = sandbox_own_mounts();
 
+	/* That passes: the next worker can have them. */
+	if (is_shortage(r))
+		return r;
 	if (r < 0 && is_first_told(TOLD_MOUNTS))
 		log_error(
 			"the worker cannot have mounts of its own: %s: it sees the host's: allow "
@@ -250,6 +280,7 @@ int sandbox_enter_opener(const struct options *options, const int *kept, size_t 
 {
 	int r = keep_descriptors(kept, n, -1);
 
+	sandbox_self = SANDBOX_OPENER;
 	if (r == 0)
 		r = give_up_for_good(NULL, 0);
 	if (r == 0)

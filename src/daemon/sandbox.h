@@ -5,8 +5,10 @@
  */
 #pragma once
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "options.h"
 
@@ -29,15 +31,34 @@ int sandbox_enter_opener(const struct options *options, const int *kept, size_t 
  * -errno. */
 int sandbox_enter_healing(void);
 
-/* The supervisor's, of a worker that ended by SIGSYS: the name of the system call, to be freed;
- * NULL when it made none that it may not, but was sent the signal. */
-char *sandbox_refused_call(void);
+/* Who has a filter. */
+enum sandbox_child { SANDBOX_WORKER, SANDBOX_OPENER, SANDBOX_CHILDREN };
+
+/* The supervisor's: the system call that the last such process made and may not, in words
+ * ("ptrace", "getpid of the i386 ABI"), to be freed; NULL when it made none since this was asked
+ * last. */
+char *sandbox_refused_call(enum sandbox_child child);
+
+/* What one worker tells the supervisor, or the next one: memory that outlives workers. */
+struct sandbox_notes {
+	/* A system call: its number, and above it the AUDIT_ARCH_* whose number it is; 0: none. In
+	 * one word, so that two threads' do not mix. */
+	_Atomic uint64_t refused[SANDBOX_CHILDREN];
+	_Atomic unsigned told; /* the log has what this machine does not allow us to give up */
+};
+extern struct sandbox_notes *sandbox_notes;
+extern enum sandbox_child sandbox_self;
+
+/* Makes the notes. Once, before the first worker. 0 or -errno. */
+int sandbox_prepare(void);
 
 /* Notes, in the handler of SIGSYS, which call it was. */
-void sandbox_note_refused(int number);
-
-/* Memory for that note, which outlives workers. Once, before the first worker. 0 or -errno. */
-int sandbox_prepare(void);
+static inline void sandbox_note_refused(unsigned arch, int number)
+{
+	if (sandbox_notes)
+		atomic_store(&sandbox_notes->refused[sandbox_self],
+			(uint64_t)arch << 32 | (uint32_t)number);
+}
 
 /* --- its parts ---------------------------------------------------------------------------- */
 

@@ -99,7 +99,7 @@ static const struct bits allowed_bits[] = {
 	/* abort(3), and the C library's own signals. Not SIGSYS: whoever could catch that would
 	 * outlive a refused call. */
 	{ SCMP_SYS(rt_sigaction), 0, ANY_INT, SIGABRT },
-	{ SCMP_SYS(rt_sigaction), 0, ANY_INT & ~31u, 32 },
+	{ SCMP_SYS(rt_sigaction), 0, ANY_INT & ~1u, 32 },
 #ifdef __aarch64__
 	/* A thread's own (host/compat32.c); not what makes memory executable. */
 	{ SCMP_SYS(personality), 0, READ_IMPLIES_EXEC, 0 },
@@ -190,8 +190,8 @@ static int opener_rules(scmp_filter_ctx ctx, int unused)
 	return r == 0 ? allow_calls(ctx, calls, countof(calls)) : r;
 }
 
-/* SIGSYS, and not death at once: its handler notes which call it was. A thread that has it blocked
- * or ignored dies all the same. */
+/* SIGSYS, and not death at once: its handler (watch.c) notes which call it was. A thread that has
+ * it blocked or ignored dies all the same. */
 static int load(int (*rules)(scmp_filter_ctx, int), int sock)
 {
 	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_TRAP);
@@ -199,7 +199,8 @@ static int load(int (*rules)(scmp_filter_ctx, int), int sock)
 
 	if (!ctx)
 		return -ENOMEM;
-	seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
+	/* Nor may it make those of another architecture, or of x32: their numbers mean others. */
+	seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_TRAP);
 	seccomp_attr_set(ctx, SCMP_FLTATR_CTL_NNP, 0);      /* set already */
 	seccomp_attr_set(ctx, SCMP_FLTATR_API_SYSRAWRC, 1); /* why, not ECANCELED */
 	/* Before Linux 5.16 a filter made the CPU slower, too. */

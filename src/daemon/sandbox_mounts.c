@@ -58,8 +58,10 @@ static int take(struct carried *c, const char *point, unsigned flags, uint64_t p
 	autoclose int fd = -1;
 	int r;
 
-	if (!copy || c->n == CARRIED_MAX)
+	if (!copy)
 		return -ENOMEM;
+	if (c->n == CARRIED_MAX)
+		return -ENOSPC;
 	fd = open_tree(AT_FDCWD, point, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | flags);
 	r = fd < 0 ? -errno : make_read_only(fd, flags, propagation);
 	if (r < 0)
@@ -95,7 +97,7 @@ static int take_elsewhere(struct carried *c)
 		r = mounts_parse(slice_of(&text), NULL, &mounts);
 	if (r != 0)
 		return r;
-	for (size_t i = 0; i < mounts.n && r != -ENOMEM; i++) {
+	for (size_t i = 0; i < mounts.n && !is_shortage(r) && r != -ENOSPC; i++) {
 		const struct slice point = mounts.list[i].point;
 		autofree char *path = malloc(point.n + 1);
 
@@ -105,7 +107,7 @@ static int take_elsewhere(struct carried *c)
 			r = take(c, path, 0, MS_SLAVE);
 	}
 	mounts_free(&mounts);
-	return r == -ENOMEM ? r : 0;
+	return is_shortage(r) || r == -ENOSPC ? r : 0;
 }
 
 static int take_all(struct carried *c)

@@ -56,8 +56,9 @@ struct supervisor {
 	struct minder minder;
 	uint64_t worker_due_ns; /* CLOCK_MONOTONIC: not before */
 	struct backoff backoff;
-	pid_t healer;  /* 0: none runs */
-	bool heal_due; /* of a connection that took another's place */
+	pid_t healer;         /* 0: none runs */
+	bool heal_due;        /* of a connection that took another's place */
+	uint64_t heal_due_ns; /* CLOCK_MONOTONIC: not before */
 	struct upgrade upgrade;
 	struct watchdog watchdog;
 	uint32_t first_generation; /* no worker of ours serves as long as it is that */
@@ -126,21 +127,28 @@ static void start_worker(struct supervisor *s)
 /* --- containers' binds of a connection that is gone ------------------------------------- */
 
 /* Behind the worker's start, whose answers it needs, and the last healer's end. */
+static bool heal_is_due(const struct supervisor *s)
+{
+	return s->heal_due && s->worker != 0 && s->healer == 0;
+}
+
 static void start_healer(struct supervisor *s)
 {
 	pid_t pid;
 
-	if (!s->heal_due || s->worker == 0 || s->healer != 0)
+	if (!heal_is_due(s) || s->heal_due_ns > clock_monotonic_ns())
 		return;
-	s->heal_due = false;
 	pid = heal_start(s->options->dir, s->connection.dev);
-	if (pid > 0)
-		s->healer = pid;
-	else
+	if (pid < 0) {
 		log_limited("heal fork",
-			"cannot look for dead binds of running containers: %s: restart those whose "
-			"files say 'Transport endpoint is not connected'",
+			"cannot look for dead binds of running containers: %s: trying again every "
+			"second",
 			strerror(-pid));
+		s->heal_due_ns = clock_monotonic_ns() + BACKOFF_NS;
+		return;
+	}
+	s->healer = pid;
+	s->heal_due = false;
 }
 
 /* Another connection has taken the place of the one it works for. */
@@ -197,7 +205,7 @@ static void disconnected(struct supervisor *s)
 	int r;
 
 	pause_ns(UNMOUNT_GRACE_NS);
-	if (!connection_is_at(&s->connection, dir)) {
+	if (connection_is_at(&s->connection, dir) == 0) {
 		log_info("%s was unmounted: nothing is left to serve", dir);
 		stop(s, 0);
 		return;
@@ -397,6 +405,8 @@ static int poll_timeout(const struct supervisor *s)
 		due = min_u64(due, s->worker_due_ns);
 	else if (patience >= 0)
 		due = min_u64(due, now + (uint64_t)patience * NS_PER_MS);
+	if (heal_is_due(s))
+		due = min_u64(due, s->heal_due_ns);
 	if (!s->told_ready)
 		due = min_u64(due, now + READY_NS);
 	if (due == UINT64_MAX)

@@ -43,28 +43,70 @@ static bool is_own_fault(const siginfo_t *info)
 	return info->si_code > 0 || info->si_pid == getpid();
 }
 
-static void on_fatal_signal(int number, siginfo_t *info, void *context)
+static inline void blame_my_request(void)
 {
 	struct handover_slot *slot = handover_my_slot();
 
-	(void)context;
-	if (number == SIGSYS && info->si_code == SYS_SECCOMP)
-		sandbox_note_refused(info->si_syscall);
-	if (slot && handover_slot_length(slot) != 0 && is_own_fault(info))
+	if (!slot)
+		return;
+	if (handover_slot_length(slot) != 0)
 		atomic_fetch_add(&slot->crashes, 1);
+	else
+		handover_ahead_ends(slot, HANDOVER_AHEAD_FAILED);
+}
+
+static void on_fatal_signal(int number, siginfo_t *info, void *context)
+{
+	(void)context;
+	if (is_own_fault(info))
+		blame_my_request();
 	/* SA_RESETHAND: this one, delivered when the handler returns, ends the process. */
 	raise(number);
 }
 
+/* One that the filter refuses, too: of SIGSYS that is blocked the kernel makes death. */
+static inline void make_refused_call(void)
+{
+#if defined(__x86_64__)
+	long r = SYS_getsid;
+
+	__asm__ volatile("syscall" : "+a"(r) : : "rcx", "r11", "memory");
+#elif defined(__aarch64__)
+	register long number __asm__("x8") = SYS_getsid;
+	register long r __asm__("x0") = 0;
+
+	__asm__ volatile("svc #0" : "+r"(r) : "r"(number) : "memory");
+#else
+	syscall(SYS_getsid, 0);
+#endif
+}
+
+/* Of a call that the worker may not make. Whoever made it may have changed where the C library's
+ * functions are and, from another thread, what lies on this stack: hence no call of a function. A
+ * fault in here, every signal being blocked, is death as well. */
+static void on_refused_call(int number, siginfo_t *info, void *context)
+{
+	if (info->si_code == SYS_SECCOMP)
+		sandbox_note_refused(info->si_arch, info->si_syscall);
+	if (info->si_code > 0)
+		blame_my_request();
+	make_refused_call();
+	/* There is no filter, and it was kill(2). */
+	on_fatal_signal(number, info, context);
+}
+
 void watch_install(void)
 {
-	static const int fatal[] = { SIGSEGV, SIGBUS, SIGABRT, SIGILL, SIGFPE, SIGSYS };
+	static const int fatal[] = { SIGSEGV, SIGBUS, SIGABRT, SIGILL, SIGFPE };
 	struct sigaction action = { .sa_sigaction = on_fatal_signal,
 		.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESETHAND };
 
 	sigemptyset(&action.sa_mask);
 	for (size_t i = 0; i < countof(fatal); i++)
 		sigaction(fatal[i], &action, NULL);
+	action.sa_sigaction = on_refused_call;
+	sigfillset(&action.sa_mask);
+	sigaction(SIGSYS, &action, NULL);
 }
 
 void watch_thread(unsigned n)
@@ -124,6 +166,19 @@ static void look(struct sightings *seen, const struct handover_slot *slot)
 		*seen = (struct sightings){ since, 0, false };
 }
 
+/* While its thread may read the next request into the slot: what is copied counts only if since_ns
+ * is the same afterwards, which ThreadSanitizer cannot know. */
+static __attribute__((no_sanitize("thread"))) struct fuse_in_header copy_header(
+	const struct handover_slot *slot)
+{
+	const volatile uint8_t *from = slot->request;
+	struct fuse_in_header ret = { 0 };
+
+	for (size_t i = 0; i < sizeof(ret); i++)
+		((uint8_t *)&ret)[i] = from[i];
+	return ret;
+}
+
 /* Whoever was killed dies only when its request is answered, and its container with it. */
 static void let_killed_go(
 	struct loop *loop, unsigned i, struct sightings *seen, struct handover_slot *slot)
@@ -133,11 +188,11 @@ static void let_killed_go(
 
 	if (seen->answered || seen->ticks < KILLED_TICKS || seen->ticks % KILLED_EVERY != 0)
 		return;
-	memcpy(&header, slot->request, sizeof(header));
+	header = copy_header(slot);
 	/* Still the same one, so what was copied is of one piece: no read before an exchange is put
-	 * off until after it. */
+	 * off until after it. Of length 0 is what is made ahead, for nobody yet. */
 	if (!atomic_compare_exchange_strong(&slot->since_ns, &since_ns, since_ns) ||
-		!request_is_of_killed((pid_t)header.pid))
+		header.len == 0 || !request_is_of_killed((pid_t)header.pid))
 		return;
 	loop_answer_for(loop, i, header.unique, EINTR);
 	seen->answered = true;
@@ -165,6 +220,9 @@ static void blame(struct handover *h, struct loop *loop, unsigned i, unsigned li
 {
 	char words[REQUEST_WORDS];
 
+	/* Whose request it is waits for another thread. */
+	if (handover_ahead_ends(&h->slots[i], HANDOVER_AHEAD_FAILED))
+		return;
 	atomic_fetch_add(&h->slots[i].crashes, 1);
 	loop_describe(loop, i, words);
 	log_error("a request (%s) is not answered after %u s: starting another worker", words,

@@ -8,8 +8,8 @@
 
 #include "handover.h"
 
-/* Seconds a request may take before the worker is given up. A reader that is killed meanwhile does
- * not wait as long. */
+/* Seconds a request, or work ahead of one, may take before the worker is given up. A reader that is
+ * killed meanwhile does not wait as long. */
 #define WATCH_LIMIT_S 2
 #define WATCH_LIMIT_PATIENT_S 10 /* under a debugger or a sanitizer */
 
@@ -23,7 +23,7 @@ void watch_install(void);
  * who it is. */
 void watch_thread(unsigned n);
 
-/* A request lies in `slot`. handover_slot_clear() ends it. */
+/* A request lies in `slot`, or its thread works ahead. handover_slot_clear() ends it. */
 void watch_begin(struct handover_slot *slot);
 
 struct loop;

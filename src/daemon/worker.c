@@ -43,6 +43,7 @@ struct worker {
 	struct cgroup_tree *tree;
 	struct host *host;
 	struct slab *slab;
+	struct uses *uses;
 	struct account_store *accounts;
 	struct container_cache *containers;
 	struct load *load; /* NULL: --disable-loadavg */
@@ -110,16 +111,21 @@ static int take_over(struct worker *w, unsigned share)
 	int r = slab_new(h->pages, h->links, HANDOVER_PAGES, &w->slab);
 
 	if (r == 0)
-		r = account_store_new(h->accounts, HANDOVER_ACCOUNTS, w->slab, &w->accounts);
+		r = uses_new(&w->uses);
+	if (r == 0)
+		r = account_store_new(
+			h->accounts, HANDOVER_ACCOUNTS, w->slab, w->uses, &w->accounts);
 	if (r < 0)
 		return r;
 	containers.accounts = w->accounts;
+	containers.uses = w->uses;
 	r = container_cache_new(&containers, &w->containers);
 	if (r == 0)
 		r = take_over_load(w);
 	if (r < 0)
 		return r;
 	fs.containers = w->containers;
+	fs.uses = w->uses;
 	fs.accounts = w->accounts;
 	fs.slab = w->slab;
 	fs.load = w->load;

@@ -28,15 +28,18 @@ static struct timespec boot_time(void)
 	return (struct timespec){ .tv_sec = (time_t)(sat_sub(now, up) / NS_PER_S) };
 }
 
-/* The host's answer where it has such a file, else the registry's. */
-static mode_t mode_of(const struct fs *fs, const struct view *v)
+/* The host's answer where it has such a file, else the registry's; a shortage is no answer, for the
+ * kernel would keep what was made of it. 0 or -errno. */
+static int mode_of(const struct fs *fs, const struct view *v, mode_t *ret)
 {
 	struct stat host;
+	int e = sysdir_host_stat(fs->config.root, v->path, &host);
 
-	if (sysdir_host_stat(fs->config.root, v->path, &host) < 0 ||
-		S_ISDIR(host.st_mode) != (v->kind != VIEW_FILE))
-		return v->mode;
-	return host.st_mode & 07777;
+	if (is_shortage(e))
+		return e;
+	*ret = e == 0 && S_ISDIR(host.st_mode) == (v->kind != VIEW_FILE) ? host.st_mode & 07777
+									 : v->mode;
+	return 0;
 }
 
 static nlink_t links_of(const struct fs *fs, const struct node *node)
@@ -60,35 +63,42 @@ static struct stat *registered(const struct fs *fs, enum tree_policy policy, con
 	return &fs->registered[policy * view_count + (size_t)(v - view_registry)];
 }
 
-static void init_one(const struct fs *fs, const struct timespec *start, const struct node *node)
+static int init_one(const struct fs *fs, const struct timespec *start, const struct node *node)
 {
+	mode_t mode;
+	int e = mode_of(fs, node->view, &mode);
+
+	if (e < 0)
+		return e;
 	*registered(fs, node->policy, node->view) = (struct stat){
 		.st_ino = node->number,
-		.st_mode = mode_of(fs, node->view) | DTTOIF(node->type),
+		.st_mode = mode | DTTOIF(node->type),
 		.st_nlink = links_of(fs, node),
 		.st_blksize = BLOCK_SIZE,
 		.st_atim = *start,
 		.st_mtim = *start,
 		.st_ctim = *start,
 	};
+	return 0;
 }
 
 int attr_init(struct fs *fs)
 {
 	const struct timespec start = boot_time();
+	int e = 0;
 
 	fs->registered = calloc(TREE_POLICIES * view_count, sizeof(*fs->registered));
 	if (!fs->registered)
 		return -ENOMEM;
-	for (size_t i = 0; i < TREE_POLICIES * view_count; i++) {
+	for (size_t i = 0; e == 0 && i < TREE_POLICIES * view_count; i++) {
 		struct node node;
 
 		if (tree_node(fs->tree,
 			    tree_number_of(i / view_count, &view_registry[i % view_count]),
 			    &node) == 0)
-			init_one(fs, &start, &node);
+			e = init_one(fs, &start, &node);
 	}
-	return 0;
+	return e;
 }
 
 static void attr_passed(const struct stat *host, uint64_t number, struct stat *ret)

@@ -31,14 +31,14 @@ static int container_of(
 	if (!c) {
 		slow_ahead();
 		e = container_by_identity(fs->config.containers, &identity, &c);
-		if (e < 0) {
+		if (e == -ESTALE)
 			log_limited("unproven handle",
 				"a file that was open before a restart of the worker answers "
 				"ESTALE: its opener's container (init's pid %d) cannot be proven; "
 				"opening it again mends it",
 				identity.init);
-			return -ESTALE;
-		}
+		if (e < 0)
+			return e;
 		handles_bind(fs->handles, fh, c);
 	}
 	*ret = c;

@@ -13,13 +13,32 @@
 #include "slow.h"
 #include "sysdir.h"
 
+struct question;
+
+/* Appends the answer. -ENODEV: a cgroup vanished, find the container again. */
+typedef int (*answer_fn)(struct fs *fs, const struct view_args *args, const struct question *q);
+
 struct question {
+	uint64_t fh;
 	const struct node *node;
-	struct text *out;
-	struct shared_text *shared; /* of a file */
-	/* Appends the answer. -ENODEV: a cgroup vanished, find the container again. */
-	int (*answer)(struct fs *fs, const struct view_args *args, const struct question *q);
+	struct scratch *scratch;
+	struct text *out;  /* its content */
+	bool pass_through; /* the kernel's bytes (SIGUSR2) */
+	answer_fn answer;
 };
+
+static struct question question_of(const struct fs *fs, uint64_t fh, const struct node *node,
+	struct scratch *s, answer_fn answer)
+{
+	return (struct question){
+		.fh = fh,
+		.node = node,
+		.scratch = s,
+		.out = &s->content,
+		.pass_through = atomic_load(&fs->config.handover->pass_through) != 0,
+		.answer = answer,
+	};
+}
 
 /* SPEC 4: the bind's source decides, else the command line. */
 static bool follows_quota(const struct fs *fs, const struct node *node)
@@ -45,7 +64,7 @@ static int ask_once(
 		.page_size = fs->page_size,
 		.quota = follows_quota(fs, q->node),
 		.compat32 = info->flags & HANDOVER_COMPAT32,
-		.pass_through = atomic_load(&config->handover->pass_through) != 0,
+		.pass_through = q->pass_through,
 	};
 
 	text_reset(q->out);
@@ -67,23 +86,77 @@ static int answer_view(struct fs *fs, const struct view_args *args, const struct
 	return view_render(q->node->view, args, q->out);
 }
 
-/* The same, or what another reader was told since this one asked. */
-static int share_view(
+static struct shared_key key_of(
+	const struct container *c, const struct handle_info *info, const struct question *q)
+{
+	return (struct shared_key){ container_number(c), q->node->number, info->flags,
+		q->pass_through };
+}
+
+static struct ahead_question question_now(const struct fs *fs, const struct container *c,
+	const struct handle_info *info, const struct question *q)
+{
+	return (struct ahead_question){
+		.fh = q->fh,
+		.key = key_of(c, info, q),
+		.told = atomic_load(&fs->told),
+		.at_ns = clock_monotonic_ns(),
+	};
+}
+
+static bool was_made_ahead(struct fs *fs, const struct container *c, const struct handle_info *info,
+	const struct question *q)
+{
+	struct ahead *ahead = &q->scratch->ahead;
+	struct ahead_question now;
+
+	if (!ahead_has(ahead, q->fh))
+		return false;
+	now = question_now(fs, c, info, q);
+	return ahead_take(ahead, &now, q->out);
+}
+
+/* The same, or what another reader was told since this one asked, or what was made for it. */
+static int tell_view(
 	struct fs *fs, struct container *c, const struct handle_info *info, void *question)
 {
 	const struct question *q = question;
-	struct shared_text *shared = q->shared;
-	const struct shared_key key = { container_number(c), q->node->number, info->flags,
-		atomic_load(&fs->config.handover->pass_through) != 0 };
-	int e;
+	struct shared_text *shared = &q->scratch->shared;
+	const struct shared_key key = key_of(c, info, q);
+	int e = 0;
 
 	text_reset(q->out);
 	if (shared_find(shared, &key, q->out))
 		return 0;
-	e = ask_once(fs, c, info, question);
-	if (e == 0 && text_error(q->out) == 0)
-		shared_keep(shared, q->out);
+	if (!was_made_ahead(fs, c, info, q)) {
+		e = ask_once(fs, c, info, question);
+		if (e == 0 && text_error(q->out) == 0)
+			shared_keep(shared, q->out);
+	}
+	atomic_fetch_add(&fs->told, 1);
 	return e;
+}
+
+static void make_ahead(
+	struct fs *fs, struct container *c, const struct handle_info *info, struct question *q)
+{
+	const struct ahead_question made = question_now(fs, c, info, q);
+
+	if (ask_once(fs, c, info, q) == 0 && text_error(q->out) == 0)
+		ahead_keep(&q->scratch->ahead, &made, clock_monotonic_ns(), q->out);
+}
+
+bool content_ahead(struct fs *fs, uint64_t fh, const struct node *node, struct scratch *s)
+{
+	struct question q = question_of(fs, fh, node, s, answer_view);
+	struct handle_info info;
+	struct container *c;
+
+	if (!ahead_due(&s->ahead) || handles_get(fs->handles, fh, &info, &c, NULL) < 0 || !c)
+		return false;
+	make_ahead(fs, c, &info, &q);
+	container_unref(c);
+	return true;
 }
 
 /* Some files of sysfs ask the hardware (scaling_cur_freq). */
@@ -95,8 +168,8 @@ static int pass_file(struct fs *fs, const struct node *node, struct text *ret)
 
 int content_file(struct fs *fs, uint64_t fh, const struct node *node, struct scratch *s)
 {
-	struct question q = { node, &s->content, &s->shared, answer_view };
-	int e = node->view ? bound_use(fs, fh, share_view, &q) : pass_file(fs, node, &s->content);
+	struct question q = question_of(fs, fh, node, s, answer_view);
+	int e = node->view ? bound_use(fs, fh, tell_view, &q) : pass_file(fs, node, &s->content);
 
 	return e < 0 ? e : keep(fs, fh, &s->content);
 }
@@ -149,7 +222,7 @@ static int list_plain(struct fs *fs, const struct node *dir, struct text *ret)
 
 int content_dir(struct fs *fs, uint64_t fh, const struct node *node, struct scratch *s)
 {
-	struct question q = { node, &s->content, NULL, answer_cpu_dir };
+	struct question q = question_of(fs, fh, node, s, answer_cpu_dir);
 	const bool per_container = node->view && node->view->kind == VIEW_CPU_DIR;
 	int e = per_container ? bound_use(fs, fh, ask_once, &q) : list_plain(fs, node, &s->content);
 

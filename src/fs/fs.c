@@ -18,6 +18,7 @@ static void scratch_free(void *p)
 	text_free(&s->content);
 	text_free(&s->reply);
 	shared_free(&s->shared);
+	ahead_free(&s->ahead);
 	free(s);
 }
 
@@ -62,7 +63,7 @@ int fs_new(const struct fs_config *config, struct fs **ret)
 	fs->page_size = (unsigned)sysconf(_SC_PAGESIZE);
 	e = tree_new(config->handover, config->root, &fs->tree);
 	if (e == 0)
-		e = handles_new(config->handover, config->slab, &fs->handles);
+		e = handles_new(config->handover, config->slab, config->uses, &fs->handles);
 	if (e == 0)
 		e = attr_init(fs);
 	if (e == 0)

@@ -84,55 +84,57 @@ static void give_index(struct handles *hs, uint32_t index)
 
 /* --- what a container uses --------------------------------------------------------------- */
 
-static int charge(_Atomic uint32_t *used, uint32_t n, uint32_t max)
+static int charge_handle(const struct container *c)
 {
-	if (atomic_fetch_add(used, n) + (uint64_t)n <= max)
+	struct use *use = c->subject.use;
+
+	if (!use || use_charge(&use->handles, 1, HANDLES_PER_CONTAINER))
 		return 0;
-	atomic_fetch_sub(used, n);
+	log_limited("handles of a container",
+		"the container of pid %d has %u files open, which is all it may have", c->init,
+		HANDLES_PER_CONTAINER);
 	return -ENFILE;
 }
 
-static int charge_handle(struct container *c)
+static bool charge_pages(struct use *use, uint32_t pages)
 {
-	int e = c->use ? charge(&c->use->handles, 1, HANDLES_PER_CONTAINER) : 0;
-
-	if (e < 0)
-		log_limited("handles of a container",
-			"the container of pid %d has %u files open, which is all it may have",
-			c->init, HANDLES_PER_CONTAINER);
-	return e;
+	return !use || use_charge(&use->pages, pages, HANDLES_PAGES_PER_CONTAINER);
 }
 
-static uint32_t pages_of(size_t length)
+static void uncharge_pages(struct use *use, uint32_t pages)
 {
-	return (uint32_t)((length + SLAB_PAGE - 1) / SLAB_PAGE);
+	if (use)
+		atomic_fetch_sub(&use->pages, pages);
 }
 
-static int charge_pages(const struct container *c, uint32_t pages)
+/* A handle that is open already: the limits are not asked. */
+static void give_to(struct held *h, struct use *use)
 {
-	return c && c->use ? charge(&c->use->pages, pages, HANDLES_PAGES_PER_CONTAINER) : 0;
+	h->binding->use = use_ref(use);
+	h->shared->owner = use ? use->owner : 0;
+	if (!use)
+		return;
+	atomic_fetch_add(&use->handles, 1);
+	atomic_fetch_add(&use->pages, h->binding->pages);
 }
 
-/* Takes a container that was charged away from a handle. */
+/* Takes the container away from a handle, and what counts it. */
 static struct container *unbind(struct binding *b)
 {
 	struct container *c = b->container;
+	struct use *use = b->use;
 
-	if (c && c->use) {
-		atomic_fetch_sub(&c->use->handles, 1);
-		atomic_fetch_sub(&c->use->pages, b->pages);
-	}
 	b->container = NULL;
+	b->use = NULL;
+	if (use) {
+		atomic_fetch_sub(&use->handles, 1);
+		atomic_fetch_sub(&use->pages, b->pages);
+		use_put(use);
+	}
 	return c;
 }
 
 /* --- snapshots --------------------------------------------------------------------------- */
-
-static void uncharge_pages(struct container *c, uint32_t pages)
-{
-	if (c && c->use)
-		atomic_fetch_sub(&c->use->pages, pages);
-}
 
 /* One store: whoever takes over finds the old snapshot or the new one. */
 static void replace_snapshot(struct handles *hs, struct held *h, uint64_t ref, uint32_t pages)
@@ -142,22 +144,22 @@ static void replace_snapshot(struct handles *hs, struct held *h, uint64_t ref, u
 
 	if (old != SLAB_NONE)
 		slab_release(hs->slab, old);
-	uncharge_pages(h->binding->container, h->binding->pages);
+	uncharge_pages(h->binding->use, h->binding->pages);
 	h->binding->pages = pages;
 }
 
 static int store_snapshot(
 	struct handles *hs, struct held *h, const struct text *t, struct handover_slot *slot)
 {
-	const uint32_t pages = pages_of(t->len);
+	const uint32_t pages = slab_pages(t->len);
 	uint64_t ref;
-	int e = charge_pages(h->binding->container, pages);
+	int e;
 
-	if (e < 0)
-		return e;
+	if (!charge_pages(h->binding->use, pages))
+		return -ENFILE;
 	e = slab_store(hs->slab, t->data, t->len, &ref);
 	if (e < 0) {
-		uncharge_pages(h->binding->container, pages);
+		uncharge_pages(h->binding->use, pages);
 		return e == -ENOSPC ? -ENFILE : e;
 	}
 	if (slot)
@@ -226,7 +228,8 @@ static void publish(struct handles *hs, uint32_t index, const struct handle_info
 	atomic_store_explicit(&h.shared->snapshot, SLAB_NONE, memory_order_relaxed);
 	atomic_store_explicit(&h.shared->poll, 0, memory_order_relaxed);
 	atomic_store_explicit(&h.shared->written, 0, memory_order_relaxed);
-	*h.binding = (struct binding){ .container = container_ref(c) };
+	h.shared->owner = c->subject.use ? c->subject.use->owner : 0;
+	*h.binding = (struct binding){ container_ref(c), use_ref(c->subject.use), 0 };
 	if (slot)
 		atomic_store_explicit(&slot->fh, fh, memory_order_release);
 	atomic_store_explicit(&h.shared->fh, fh, memory_order_release);
@@ -243,8 +246,8 @@ int handles_open(struct handles *hs, const struct handle_info *info, struct cont
 		return e;
 	e = take_index(hs, &index);
 	if (e < 0) {
-		if (c->use)
-			atomic_fetch_sub(&c->use->handles, 1);
+		if (c->subject.use)
+			atomic_fetch_sub(&c->subject.use->handles, 1);
 		return e;
 	}
 	publish(hs, index, info, c, slot, ret_fh);
@@ -268,6 +271,7 @@ void handles_close(struct handles *hs, uint64_t fh)
 		if (!h.lock)
 			return;
 		atomic_store_explicit(&h.shared->fh, 0, memory_order_release);
+		h.shared->owner = 0; /* an earlier version would not say whose the next is */
 		replace_snapshot(hs, &h, SLAB_NONE, 0);
 		c = unbind(h.binding);
 		*h.binding = (struct binding){ 0 };
@@ -303,16 +307,12 @@ bool handles_sharer(struct handles *hs, uint64_t fh, uint32_t *ret)
 	return true;
 }
 
-/* The limits are not asked: the handle is open already. */
 static struct container *rebind(struct held *h, struct container *c)
 {
 	struct container *old = unbind(h->binding);
 
 	h->binding->container = container_ref(c);
-	if (c->use) {
-		atomic_fetch_add(&c->use->handles, 1);
-		atomic_fetch_add(&c->use->pages, h->binding->pages);
-	}
+	give_to(h, c->subject.use);
 	container_identity(c, &h->shared->identity);
 	return old;
 }
@@ -361,10 +361,22 @@ static void adopt_snapshot(struct handles *hs, uint32_t index)
 	if (ref == SLAB_NONE)
 		return;
 	if (slab_adopt(hs->slab, ref) == 0) {
-		b->pages = pages_of(slab_length(ref));
+		b->pages = slab_pages(slab_length(ref));
 		return;
 	}
 	atomic_store(&h->snapshot, SLAB_LOST); /* for every worker after this one, too */
+}
+
+/* What a container held with the worker before counts from the first OPEN on, not from the first
+ * READ of each. */
+static void charge_adopted(struct handles *hs, uint32_t index)
+{
+	struct held h = { &hs->shared->handles[index], &hs->bindings[index], NULL };
+	struct use *use = use_get(hs->uses, h.shared->owner);
+
+	if (use)
+		give_to(&h, use);
+	use_put(use);
 }
 
 static void adopt(struct handles *hs)
@@ -382,6 +394,7 @@ static void adopt(struct handles *hs)
 		if (adoptable(h, index)) {
 			mark_taken(hs, index);
 			adopt_snapshot(hs, index);
+			charge_adopted(hs, index);
 		} else {
 			atomic_store(&h->fh, 0);
 			broken++;
@@ -392,7 +405,7 @@ static void adopt(struct handles *hs)
 			broken);
 }
 
-int handles_new(struct handover *h, struct slab *slab, struct handles **ret)
+int handles_new(struct handover *h, struct slab *slab, struct uses *uses, struct handles **ret)
 {
 	struct handles *hs = calloc(1, sizeof(*hs));
 
@@ -405,6 +418,7 @@ int handles_new(struct handover *h, struct slab *slab, struct handles **ret)
 	}
 	hs->shared = h;
 	hs->slab = slab;
+	hs->uses = uses;
 	pthread_mutex_init(&hs->free_lock, NULL);
 	for (size_t i = 0; i < HANDLE_STRIPES; i++)
 		pthread_mutex_init(&hs->stripes[i], NULL);

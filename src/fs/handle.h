@@ -24,9 +24,10 @@ struct handle_info {
 	uint32_t flags; /* HANDOVER_COMPAT32 */
 };
 
-/* Borrows both, takes over the open handles of `h`. A snapshot that cannot be right is dropped: its
- * handle must be read from the start again. 0 or -ENOMEM. */
-int handles_new(struct handover *h, struct slab *slab, struct handles **ret);
+/* Borrows all, takes over the open handles of `h`, each charged to its owner in `uses` (NULL: to
+ * nobody). A snapshot that cannot be right is dropped: its handle must be read from the start
+ * again. 0 or -ENOMEM. */
+int handles_new(struct handover *h, struct slab *slab, struct uses *uses, struct handles **ret);
 /* The handles stay open: they belong to the kernel. */
 void handles_free(struct handles *hs);
 

@@ -15,13 +15,15 @@
 
 /* What this process alone knows of a handle. */
 struct binding {
-	struct container *container; /* NULL: not bound; else its use counts this handle */
+	struct container *container; /* NULL: not bound, as after a takeover */
+	struct use *use;             /* counts this handle and its pages; NULL: nobody does */
 	uint32_t pages;              /* of the snapshot */
 };
 
 struct handles {
 	struct handover *shared;
 	struct slab *slab;
+	struct uses *uses;
 	struct binding *bindings; /* HANDOVER_HANDLES of them, touched where used */
 	pthread_mutex_t stripes[HANDLE_STRIPES];
 	pthread_mutex_t free_lock;

@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <sys/stat.h>
 
+#include "ahead.h"
 #include "fs.h"
 #include "handle.h"
 #include "shared.h"
@@ -25,6 +26,9 @@ struct fs {
 	struct triggers *triggers;    /* NULL: not wanted (--enable-psi-poll) */
 	struct fuse_session *session; /* for notifications; NULL before fs_attach() */
 	_Atomic uint64_t *sized;      /* splice.c: bits; NULL where it has nothing to do */
+	/* Texts that readers were told, by all threads. The last member: it is written all the
+	 * time. */
+	_Atomic uint64_t told;
 };
 
 /* --- fs.c -------------------------------------------------------------------------------- */
@@ -34,6 +38,7 @@ struct scratch {
 	struct text content; /* what a file says, or a listing */
 	struct text reply;   /* what a READDIR answers with */
 	struct shared_text shared;
+	struct ahead ahead;
 };
 
 /* Both empty; NULL without memory. */
@@ -41,7 +46,7 @@ struct scratch *fs_scratch(struct fs *fs);
 
 /* --- attr.c ------------------------------------------------------------------------------ */
 
-/* Reads the modes of the registry's entries from the host. 0 or -ENOMEM. */
+/* Reads the modes of the registry's entries from the host. 0 or -errno. */
 int attr_init(struct fs *fs);
 
 /* Attributes say the same to every caller. `ret_timeout`: for how many seconds the
@@ -81,6 +86,10 @@ int bound_use(struct fs *fs, uint64_t fh, bound_fn use, void *data);
 /* Renders the file of a handle afresh for the container it is bound to and keeps the text as the
  * handle's snapshot, in `s->content`. 0 or -errno, the text then not being usable. */
 int content_file(struct fs *fs, uint64_t fh, const struct node *node, struct scratch *s);
+
+/* Makes the text for the READ that is to be expected of a handle that was opened just now. False
+ * where that does not pay. Fails in silence: the READ says what is wrong. */
+bool content_ahead(struct fs *fs, uint64_t fh, const struct node *node, struct scratch *s);
 
 /* The same for a directory: entries of listing.h. */
 int content_dir(struct fs *fs, uint64_t fh, const struct node *node, struct scratch *s);

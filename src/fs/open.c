@@ -139,6 +139,25 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	open_reply(req, fi, ino, HANDOVER_HANDLE_FILE);
 }
 
+/* What is opened for writing is polled, mostly. */
+bool fs_work_ahead(struct fs *fs, const struct handover_slot *slot)
+{
+	const uint64_t fh = atomic_load_explicit(&slot->fh, memory_order_relaxed);
+	struct {
+		struct fuse_in_header header;
+		struct fuse_open_in in;
+	} r;
+	struct scratch *s;
+	struct node node;
+
+	memcpy(&r, slot->request, sizeof(r));
+	if (r.header.opcode != FUSE_OPEN || (r.in.flags & O_ACCMODE) != O_RDONLY ||
+		tree_node(fs->tree, r.header.nodeid, &node) < 0 || !node.view)
+		return false;
+	s = fs_scratch(fs);
+	return s && content_ahead(fs, fh, &node, s);
+}
+
 void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	open_reply(req, fi, ino, HANDOVER_HANDLE_DIR);

@@ -12,7 +12,7 @@ void shared_free(struct shared_text *s)
 	text_free(&s->text);
 }
 
-static bool is_same(const struct shared_key *a, const struct shared_key *b)
+bool shared_key_is(const struct shared_key *a, const struct shared_key *b)
 {
 	return a->record == b->record && a->node == b->node && a->flags == b->flags &&
 		a->pass_through == b->pass_through;
@@ -30,7 +30,7 @@ bool shared_find(struct shared_text *s, const struct shared_key *key, struct tex
 {
 	const uint64_t arrived_ns = arrival();
 
-	if (arrived_ns != 0 && arrived_ns < s->began_ns && is_same(&s->key, key)) {
+	if (arrived_ns != 0 && arrived_ns < s->began_ns && shared_key_is(&s->key, key)) {
 		text_add(ret, s->text.data, s->text.len);
 		return true;
 	}

@@ -29,6 +29,8 @@ struct shared_text {
 	struct text text;
 };
 
+bool shared_key_is(const struct shared_key *a, const struct shared_key *b);
+
 void shared_free(struct shared_text *s);
 
 /* True when the text was begun after the request of the calling thread's slot had come, and is that

@@ -428,8 +428,13 @@ static int find_absent(struct tree *t, const struct root *root)
 	t->absent = calloc(view_count, sizeof(*t->absent));
 	if (!t->absent)
 		return -ENOMEM;
-	for (size_t i = 0; i < view_count; i++)
-		t->absent[i] = !host_has(root, view_registry[i].path);
+	for (size_t i = 0; i < view_count; i++) {
+		const int has = host_has(root, view_registry[i].path);
+
+		if (has < 0)
+			return has;
+		t->absent[i] = !has;
+	}
 	return 0;
 }
 

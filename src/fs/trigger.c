@@ -61,9 +61,10 @@ static struct trigger *find(struct triggers *ts, uint64_t fh)
 
 static int charge(const struct container *c)
 {
-	if (!c->use || atomic_fetch_add(&c->use->triggers, 1) < TRIGGERS_PER_CONTAINER)
+	struct use *use = c->subject.use;
+
+	if (!use || use_charge(&use->triggers, 1, TRIGGERS_PER_CONTAINER))
 		return 0;
-	atomic_fetch_sub(&c->use->triggers, 1);
 	log_limited("triggers of a container",
 		"the container of pid %d has %u pressure triggers armed, which is all it may have",
 		c->init, TRIGGERS_PER_CONTAINER);
@@ -72,8 +73,8 @@ static int charge(const struct container *c)
 
 static void uncharge(const struct container *c)
 {
-	if (c->use)
-		atomic_fetch_sub(&c->use->triggers, 1);
+	if (c->subject.use)
+		atomic_fetch_sub(&c->subject.use->triggers, 1);
 }
 
 /* --- the table --------------------------------------------------------------------------- */

@@ -9,6 +9,7 @@
 #include <sys/personality.h>
 
 #include "cleanup.h"
+#include "formats.h"
 #include "snapshot.h"
 
 #define QUERY 0xffffffffu
@@ -18,16 +19,24 @@ static bool is_linux32(unsigned long persona)
 	return (persona & PER_MASK) == PER_LINUX32;
 }
 
+bool host_personality_is_compat32(struct slice text)
+{
+	char hex[32] = "";
+
+	if (text.n == 0 || text.n >= sizeof(hex))
+		return false;
+	memcpy(hex, text.p, text.n);
+	return is_linux32(strtoul(hex, NULL, 16));
+}
+
 bool host_caller_is_compat32(const struct root *root, pid_t tid)
 {
-	char path[64], hex[32] = "";
+	char path[64];
 	autotext t = { 0 };
 
 	snprintf(path, sizeof(path), "%d/personality", tid);
-	if (read_file_at(root->proc, path, &t) < 0 || t.len >= sizeof(hex))
-		return false;
-	memcpy(hex, t.data, t.len);
-	return is_linux32(strtoul(hex, NULL, 16));
+	return read_file_at(root->proc, path, &t) == 0 &&
+		host_personality_is_compat32(slice_of(&t));
 }
 
 /* A personality is a thread's own, so no thread is needed for that but the one that reads. A

@@ -145,10 +145,10 @@ static int cut_before(struct cutter *c, const struct line *line, const char *at)
 static void note_place(struct cutter *c, const struct line *line)
 {
 	static const struct field fields[] = {
-		{ "physical id", offsetof(struct place, package) },
-		{ "core id", offsetof(struct place, core) },
-		{ "book id", offsetof(struct place, book) },
-		{ "drawer id", offsetof(struct place, drawer) },
+		FIELD("physical id", struct place, package),
+		FIELD("core id", struct place, core),
+		FIELD("book id", struct place, book),
+		FIELD("drawer id", struct place, drawer),
 	};
 	struct host_cpuinfo_part *part = current(c);
 	uint64_t value;

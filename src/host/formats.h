@@ -14,5 +14,8 @@ int host_stat_parse(struct host_stat *s);
 int host_meminfo_parse(struct host_meminfo *m);
 int host_diskstats_parse(struct host_diskstats *d);
 
+/* What /proc/<tid>/personality says; false where it is no such text. */
+bool host_personality_is_compat32(struct slice text);
+
 /* How many lines there are, an unfinished last one included. */
 size_t host_count_lines(struct slice text);

@@ -60,10 +60,16 @@ static void find_column(struct host_meminfo *m)
 static bool parse_totals(struct host_meminfo *m)
 {
 	static const struct field fields[] = {
-		{ "MemTotal", offsetof(struct host_meminfo, mem_total_kb) },
-		{ "MemAvailable", offsetof(struct host_meminfo, mem_available_kb) },
-		{ "SwapTotal", offsetof(struct host_meminfo, swap_total_kb) },
-		{ "SwapFree", offsetof(struct host_meminfo, swap_free_kb) },
+		FIELD("MemTotal", struct host_meminfo, mem_total_kb),
+		FIELD("MemAvailable", struct host_meminfo, mem_available_kb),
+		FIELD("SwapTotal", struct host_meminfo, swap_total_kb),
+		FIELD("SwapFree", struct host_meminfo, swap_free_kb),
+		FIELD("HugePages_Total", struct host_meminfo, huge_total),
+		FIELD("HugePages_Free", struct host_meminfo, huge_free),
+		FIELD("HugePages_Rsvd", struct host_meminfo, huge_reserved),
+		FIELD("HugePages_Surp", struct host_meminfo, huge_surplus),
+		FIELD("Hugepagesize", struct host_meminfo, huge_page_kb),
+		FIELD("Hugetlb", struct host_meminfo, huge_all_kb),
 	};
 
 	m->mem_available_kb = UINT64_MAX; /* the line came with Linux 3.14: without it, no bound */

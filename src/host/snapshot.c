@@ -51,28 +51,32 @@ static struct host_snapshot *usable(struct host_cache *c, uint64_t now_ns)
 	return s;
 }
 
-/* A usable snapshot, waiting for another thread's refresh where there is one. NULL: the caller is
- * the refresher now. */
-static struct host_snapshot *use_or_claim(struct host_cache *c, uint64_t now_ns)
+/* A usable snapshot, waiting for another thread's refresh where there is one. NULL in `ret`: the
+ * caller is the refresher now. 0, or -EAGAIN of slow_ahead(). */
+static int use_or_claim(struct host_cache *c, uint64_t now_ns, struct host_snapshot **ret)
 {
 	struct host_snapshot *s;
 	bool told = false;
+	int r = 0;
 
 	pthread_mutex_lock(&c->lock);
-	while (!(s = usable(c, now_ns)) && c->refreshing) {
+	while (!(s = usable(c, now_ns)) && c->refreshing && r == 0) {
 		if (told) {
 			pthread_cond_wait(&c->refreshed, &c->lock);
 			continue;
 		}
 		pthread_mutex_unlock(&c->lock);
-		slow_ahead();
+		r = slow_ahead();
 		told = true;
 		pthread_mutex_lock(&c->lock);
 	}
-	if (!s)
+	if (s)
+		r = 0;
+	else if (r == 0)
 		c->refreshing = true;
 	pthread_mutex_unlock(&c->lock);
-	return s;
+	*ret = s;
+	return r;
 }
 
 /* The refresher is done, `fresh` being NULL when it failed. */
@@ -111,18 +115,27 @@ static int load(struct host_cache *c, uint64_t now_ns, struct host_snapshot **re
 	return 0;
 }
 
+/* `s` stays NULL where it fails. */
+static int refresh(struct host_cache *c, uint64_t now_ns, struct host_snapshot **s)
+{
+	uint64_t began_ns;
+	int r = c->quick ? 0 : slow_ahead();
+
+	if (r < 0)
+		return r;
+	began_ns = clock_monotonic_ns();
+	r = load(c, now_ns, s);
+	c->quick = clock_monotonic_ns() - began_ns <= SLOW_NS;
+	return r;
+}
+
 int host_cache_get(struct host_cache *c, uint64_t now_ns, const struct host_snapshot **ret)
 {
-	struct host_snapshot *s = use_or_claim(c, now_ns);
-	uint64_t began_ns;
-	int r = 0;
+	struct host_snapshot *s;
+	int r = use_or_claim(c, now_ns, &s);
 
-	if (!s) {
-		if (!c->quick)
-			slow_ahead();
-		began_ns = clock_monotonic_ns();
-		r = load(c, now_ns, &s);
-		c->quick = clock_monotonic_ns() - began_ns <= SLOW_NS;
+	if (r == 0 && !s) {
+		r = refresh(c, now_ns, &s);
 		publish(c, s);
 	}
 	if (r == 0)
@@ -206,11 +219,13 @@ int host_file(struct host *h, const char *path, struct text *t)
 	return dir < 0 ? -ENOENT : read_file_at(dir, path, t);
 }
 
-bool host_has(const struct root *root, const char *path)
+int host_has(const struct root *root, const char *path)
 {
 	int dir = directory_of(root, &path);
 
-	return dir < 0 || faccessat(dir, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT;
+	if (dir < 0 || faccessat(dir, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		return 1;
+	return is_shortage(-errno) ? -errno : errno != ENOENT;
 }
 
 size_t host_count_lines(struct slice text)

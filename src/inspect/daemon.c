@@ -55,59 +55,77 @@ static int parse(struct inspect_daemon *d)
 	return r == 0 ? 0 : -EINVAL;
 }
 
-static bool same_ns(const struct root *root, pid_t pid, const char *name)
+/* Of what else there is to see of it a shortage alone is an error: else it has just ended, or may
+ * not be looked at so closely. */
+static int shortage(int r)
 {
-	char path[64];
+	return is_shortage(r) ? r : 0;
+}
+
+/* Sets `ret` when it is in another one, as far as can be told. */
+static int compare_namespaces(const struct root *root, pid_t pid, const char *name, bool *ret)
+{
+	char path[64], own[64];
 	struct stat theirs, ours;
 
 	snprintf(path, sizeof(path), "%d/ns/%s", (int)pid, name);
-	if (fstatat(root->proc, path, &theirs, 0) < 0)
-		return false;
-	snprintf(path, sizeof(path), "self/ns/%s", name);
-	return fstatat(root->proc, path, &ours, 0) == 0 && theirs.st_ino == ours.st_ino;
+	snprintf(own, sizeof(own), "self/ns/%s", name);
+	if (fstatat(root->proc, path, &theirs, 0) < 0 || fstatat(root->proc, own, &ours, 0) < 0) {
+		*ret = true;
+		return shortage(-errno);
+	}
+	*ret |= theirs.st_ino != ours.st_ino;
+	return 0;
 }
 
-static void close_dir(DIR **dir)
+/* 1: that is the one. */
+static int peek(int dirfd, const char *name, bool *ret)
 {
-	if (*dir)
-		closedir(*dir);
+	char target[64];
+	ssize_t n = readlinkat(dirfd, name, target, sizeof(target) - 1);
+	autoclose int fd = -1;
+	int r;
+
+	if (n < 0)
+		return shortage(-errno);
+	target[n] = '\0';
+	if (!slice_starts(slice_str(target), "/memfd:" HANDOVER_NAME))
+		return 0;
+	fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC);
+	r = fd < 0 ? -errno : handover_peek_pass_through(fd, ret);
+	return r == 0 ? 1 : shortage(r);
 }
 
 /* The hand-over memory is found among its descriptors. */
-static bool read_pass_through(const struct root *root, pid_t pid)
+static int find_pass_through(const struct root *root, struct inspect_daemon *d)
 {
-	char path[64], target[64];
-	autoclose int dirfd = -1;
-	__attribute__((cleanup(close_dir))) DIR *dir = NULL;
+	char path[64];
+	autodir *dir = NULL;
 	struct dirent *entry;
-	bool on = false;
+	int r = 0;
 
-	snprintf(path, sizeof(path), "%d/fd", (int)pid);
-	dirfd = openat(root->proc, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	dir = dirfd < 0 ? NULL : fdopendir(dup(dirfd));
-	while (dir && (entry = readdir(dir))) {
-		ssize_t n = readlinkat(dirfd, entry->d_name, target, sizeof(target) - 1);
-		autoclose int fd = -1;
-
-		target[n > 0 ? n : 0] = '\0';
-		if (!slice_starts(slice_str(target), "/memfd:" HANDOVER_NAME))
-			continue;
-		fd = openat(dirfd, entry->d_name, O_RDONLY | O_CLOEXEC);
-		if (fd >= 0 && handover_peek_pass_through(fd, &on) == 0)
-			break;
-	}
-	return on;
+	snprintf(path, sizeof(path), "%d/fd", (int)d->pid);
+	dir = open_dir_at(root->proc, path);
+	if (!dir)
+		return shortage(-errno);
+	while (r == 0 && (errno = 0, entry = readdir(dir)))
+		r = peek(dirfd(dir), entry->d_name, &d->pass_through);
+	if (r == 0)
+		r = shortage(-errno);
+	return r < 0 ? r : 0;
 }
 
 /* Its superblock's device number, where DIR is an absolute path. */
-static void find_mount(const struct root *root, struct inspect_daemon *d)
+static int find_mount(const struct root *root, struct inspect_daemon *d)
 {
 	autotext mountinfo = { 0 };
 	struct mounts mounts;
+	int r = d->options.dir ? read_of(root, d->pid, "mountinfo", &mountinfo) : -ENOENT;
 
-	if (!d->options.dir || read_of(root, d->pid, "mountinfo", &mountinfo) < 0 ||
-		mounts_parse(slice_of(&mountinfo), NULL, &mounts) < 0)
-		return;
+	if (r == 0)
+		r = mounts_parse(slice_of(&mountinfo), NULL, &mounts);
+	if (r < 0)
+		return shortage(r);
 	for (size_t i = 0; i < mounts.n; i++) {
 		const struct mount *m = &mounts.list[i];
 
@@ -117,6 +135,7 @@ static void find_mount(const struct root *root, struct inspect_daemon *d)
 		d->minor = m->minor;
 	}
 	mounts_free(&mounts);
+	return 0;
 }
 
 int inspect_find_daemon(
@@ -129,12 +148,13 @@ int inspect_find_daemon(
 	r = read_of(root, ret->pid, "cmdline", &ret->command);
 	if (r == 0)
 		r = parse(ret);
-	if (r < 0)
-		return r;
-	ret->pass_through = read_pass_through(root, ret->pid);
-	ret->elsewhere = !same_ns(root, ret->pid, "pid") || !same_ns(root, ret->pid, "cgroup");
-	find_mount(root, ret);
-	return 0;
+	if (r == 0)
+		r = find_pass_through(root, ret);
+	if (r == 0)
+		r = compare_namespaces(root, ret->pid, "pid", &ret->elsewhere);
+	if (r == 0)
+		r = compare_namespaces(root, ret->pid, "cgroup", &ret->elsewhere);
+	return r == 0 ? find_mount(root, ret) : r;
 }
 
 void inspect_daemon_free(struct inspect_daemon *d)

@@ -66,7 +66,6 @@ static int read_of(const struct root *root, pid_t pid, const char *name, struct 
 	return r == -ENOENT ? -ESRCH : r;
 }
 
-/* Its name, without what a terminal might obey. */
 static int gather_process(const struct root *root, struct inspection *in)
 {
 	char path[64];
@@ -79,8 +78,7 @@ static int gather_process(const struct root *root, struct inspection *in)
 		return r;
 	n = min_u64(name.len, sizeof(in->name) - 1);
 	for (size_t i = 0; i < n && name.data[i] != '\n'; i++)
-		in->name[i] =
-			(char)(name.data[i] > ' ' && name.data[i] <= '~' ? name.data[i] : '?');
+		in->name[i] = (char)(name.data[i] == ' ' ? '?' : text_printable(name.data[i]));
 	snprintf(path, sizeof(path), "%d/ns/pid", (int)in->pid);
 	if (fstatat(root->proc, path, &st, 0) < 0)
 		return errno == ENOENT ? -ESRCH : -errno;

@@ -6,39 +6,72 @@
 #include "private.h"
 
 #include <errno.h>
-#include <json-c/json.h>
 #include <limits.h>
 #include <string.h>
 
 #include "clock.h"
+#include "json.h"
 
-typedef struct json_object json;
-
-/* json-c gives NULL without memory; a member that is missing would be a lie, so it is noted. */
+/* A member that is missing would be a lie, so it is noted. */
 struct maker {
 	bool failed;
 };
 
 static void add(struct maker *m, json *to, const char *name, json *value)
 {
-	if (!value || !to || json_object_object_add(to, name, value) < 0)
+	if (!json_add(to, name, value))
 		m->failed = true;
 }
 
-static void add_null(json *to, const char *name)
+static void add_null(struct maker *m, json *to, const char *name)
 {
-	json_object_object_add(to, name, NULL);
+	if (!json_add_null(to, name))
+		m->failed = true;
 }
 
 static void append(struct maker *m, json *to, json *value)
 {
-	if (!value || json_object_array_add(to, value) < 0)
+	if (!json_append(to, value))
 		m->failed = true;
 }
 
+/* How many bytes the character has that `s` begins with; 0: it is not UTF-8. */
+static size_t character(struct slice s)
+{
+	const unsigned char *p = (const unsigned char *)s.p;
+	const size_t n = p[0] < 0x80 ? 1 : p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
+	uint32_t code = n > 0 ? p[0] & (0xff >> n) : 0;
+
+	if (n > s.n || p[0] > 0xf4)
+		return 0;
+	for (size_t i = 1; i < n; i++) {
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+		code = code << 6 | (p[i] & 0x3f);
+	}
+	if ((n == 3 && (code < 0x800 || (code >= 0xd800 && code < 0xe000))) ||
+		(n == 4 && (code < 0x10000 || code > 0x10ffff)))
+		return 0;
+	return n;
+}
+
+/* JSON is UTF-8; names of cgroups may be any bytes. */
 static json *slice_json(struct slice s)
 {
-	return json_object_new_string_len(s.p ? s.p : "", (int)min_u64(s.n, INT_MAX));
+	autotext t = { 0 };
+
+	while (s.n > 0) {
+		const size_t n = character(s);
+
+		if (n > 0)
+			text_add(&t, s.p, n);
+		else
+			text_puts(&t, "\xef\xbf\xbd"); /* U+FFFD */
+		s = (struct slice){ s.p + max_u64(n, 1), s.n - max_u64(n, 1) };
+	}
+	if (text_error(&t) < 0)
+		return NULL;
+	return json_object_new_string_len(t.data ? t.data : "", (int)min_u64(t.len, INT_MAX));
 }
 
 static json *mask_json(const struct cpumask *mask)
@@ -53,7 +86,7 @@ static json *mask_json(const struct cpumask *mask)
 static void add_u64(struct maker *m, json *to, const char *name, uint64_t value)
 {
 	if (value == UINT64_MAX)
-		add_null(to, name);
+		add_null(m, to, name);
 	else
 		add(m, to, name, json_object_new_uint64(value));
 }
@@ -61,9 +94,9 @@ static void add_u64(struct maker *m, json *to, const char *name, uint64_t value)
 static void add_string(struct maker *m, json *to, const char *name, const char *value)
 {
 	if (value)
-		add(m, to, name, json_object_new_string(value));
+		add(m, to, name, slice_json(slice_str(value)));
 	else
-		add_null(to, name);
+		add_null(m, to, name);
 }
 
 static void add_bool(struct maker *m, json *to, const char *name, bool value)
@@ -166,7 +199,7 @@ static json *container_json(struct maker *m, const struct inspection *in)
 	if (in->init)
 		add(m, j, "init", json_object_new_int(in->init));
 	else
-		add_null(j, "init");
+		add_null(m, j, "init");
 	add_u64(m, j, "pid_namespace", in->pid_ns);
 	add_bool(m, j, "host", in->is_host);
 	add(m, j, "age", json_object_new_double((double)sat_sub(in->now_ns, in->start_ns) / 1e9));
@@ -227,7 +260,7 @@ static json *usage_json(struct maker *m, const struct inspection *in)
 	if (in->has_cpu_time)
 		add(m, j, "cpu", json_object_new_double((double)in->cpu_time_ns / 1e9));
 	else
-		add_null(j, "cpu");
+		add_null(m, j, "cpu");
 	return j;
 }
 

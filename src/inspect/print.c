@@ -26,6 +26,12 @@ static void print_title(struct text *t, const char *title)
 		text_puts((t), "\n");                                                              \
 	} while (0)
 
+/* `t` is made of another text, which may be in error. */
+static void take_error(struct text *t, const struct text *from)
+{
+	t->failed |= text_error(from) < 0;
+}
+
 static void print_lines(struct text *t, const struct text *lines)
 {
 	struct slice rest = slice_of(lines), line;
@@ -40,6 +46,7 @@ static void print_why(struct text *t, const struct inspection *in,
 	autotext lines = { 0 };
 
 	why(in, &lines);
+	take_error(t, &lines);
 	print_lines(t, &lines);
 }
 
@@ -131,6 +138,7 @@ static void print_limits(struct text *t, const struct inspection *in)
 			continue;
 		}
 		print_value(&value, in, kind);
+		take_error(t, &value);
 		print_row(t, inspect_limit_name(kind), "%-24.*s %s of %s", (int)value.len,
 			value.data, l->file, l->path);
 	}

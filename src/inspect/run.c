@@ -11,6 +11,20 @@
 
 #include "private.h"
 
+static const char *what_mends(int error)
+{
+	switch (error) {
+	case -EACCES:
+	case -EPERM:
+		return "it takes root with CAP_SYS_PTRACE";
+	case -EIO:
+		return "is its cgroup outside the cgroup namespace of this command? Look from the "
+		       "host's";
+	default:
+		return "try again";
+	}
+}
+
 static int tell(const struct options *options, int error)
 {
 	const int pid = (int)options->inspect;
@@ -24,9 +38,16 @@ static int tell(const struct options *options, int error)
 			options->pidfile);
 	else
 		fprintf(stderr, "lxcfs: cannot look at process %d: %s: %s\n", pid, strerror(-error),
-			error == -EACCES || error == -EPERM ? "it takes root with CAP_SYS_PTRACE"
-							    : "try again");
+			what_mends(error));
 	return 1;
+}
+
+/* Others may make cgroups, and call them what they like. */
+static void make_printable(struct text *t)
+{
+	for (size_t i = 0; i < t->len; i++)
+		if (t->data[i] != '\n')
+			t->data[i] = text_printable(t->data[i]);
 }
 
 static int print(const struct options *options, const struct inspection *in)
@@ -34,10 +55,12 @@ static int print(const struct options *options, const struct inspection *in)
 	autotext t = { 0 };
 	int r = 0;
 
-	if (options->json)
+	if (options->json) {
 		r = inspect_json(in, &t);
-	else
+	} else {
 		inspect_print(in, &t);
+		make_printable(&t);
+	}
 	if (r == 0)
 		r = text_error(&t);
 	if (r < 0)

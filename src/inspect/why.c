@@ -108,13 +108,13 @@ static void why_unbound(const struct inspection *in, const char *path, struct te
 			path);
 }
 
-/* What a cgroup namespace does not hold is spelled "/../...". */
+/* What is around a cgroup namespace is spelled "/..". Beside it no container is found. */
 static void why_outside(const struct inspection *in, struct text *t)
 {
 	for (size_t i = 0; i < in->n_cgroups; i++) {
 		const char *path = in->cgroups[i].path;
 
-		if (!path || strncmp(path, "/..", 3) != 0)
+		if (!path || !cgroup_path_goes_up(path))
 			continue;
 		say(t,
 			"Its cgroup %s is outside the cgroup namespace of this command, so no "
@@ -146,24 +146,13 @@ static bool why_kernels(const struct inspection *in, const char *path, struct te
 /* --- CPUs --------------------------------------------------------------------------------------
  */
 
-static void format_mask(const struct cpumask *m, struct text *t)
-{
-	cpumask_format(t, m);
-	text_add(t, "", 1);
-	if (text_error(t) < 0)
-		text_reset(t);
-}
-
-/* The kernel's way to write the list, NUL-terminated. */
-#define mask_text(name, mask)                                                                      \
-	autotext name = { 0 };                                                                     \
-	format_mask((mask), &name)
-
 static void why_cpuset(const struct inspection *in, struct text *t)
 {
 	const struct inspect_level *l = in->limits[CGROUP_LIMIT_CPUSET].decides;
-	mask_text(online, &in->online);
+	autotext online = { 0 };
 
+	cpumask_format(&online, &in->online);
+	t->failed |= text_error(&online) < 0;
 	if (!(in->available & CGROUP_BIT(CGROUP_CPUSET)))
 		say(t, "No cpuset restricts it: this machine has no cpuset controller.");
 	else if (in->limits[CGROUP_LIMIT_CPUSET].n == 0)
@@ -178,8 +167,8 @@ static void why_cpuset(const struct inspection *in, struct text *t)
 		say(t, "No cpuset restricts it: %s of %s is %s, which is every CPU that is online.",
 			l->file, l->path, l->says);
 	else
-		say(t, "The cpuset decides: %s of %s is %s. The machine has %s online.", l->file,
-			l->path, l->says, online.data);
+		say(t, "The cpuset decides: %s of %s is %s. The machine has %.*s online.", l->file,
+			l->path, l->says, (int)online.len, online.data);
 }
 
 static void why_counts(const struct inspection *in, struct text *t)

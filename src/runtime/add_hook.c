@@ -47,6 +47,8 @@ static int replace(int bundle, const struct text *t)
 	if (r == 0 &&
 		(fchown(fd, old.st_uid, old.st_gid) < 0 || fchmod(fd, old.st_mode & 07777) < 0))
 		r = -errno;
+	if (r == 0 && fsync(fd) < 0) /* some tell of a full disk only then */
+		r = -errno;
 	if (r == 0 && renameat(bundle, NEW_CONFIG, bundle, CONFIG) < 0)
 		r = -errno;
 	if (r < 0)

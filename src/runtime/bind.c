@@ -34,30 +34,41 @@ static int open_below(int dir, const char *path, uint64_t more)
 	return fd < 0 ? -errno : (int)fd;
 }
 
-/* In a shared mount what is mounted turns up wherever else it is mounted, on the host too. */
-static bool is_shared(int fd)
+/* The optional fields stand before the hyphen, behind paths that an image may have made long. */
+bool oci_mount_is_shared(struct slice mountinfo, uint64_t id)
 {
-	char path[32], line[4096];
-	int at = -1, shared = -1, id = -2;
-	FILE *f;
+	struct slice line, word;
+	uint64_t its;
+
+	while (slice_line(&mountinfo, &line)) {
+		if (!slice_next_u64(&line, &its) || its != id)
+			continue;
+		while (slice_word(&line, &word))
+			if (slice_starts(word, "shared:") || slice_equal(word, "-"))
+				return !slice_equal(word, "-");
+	}
+	return true;
+}
+
+/* -EPERM in a shared mount, for what is mounted there turns up wherever else it is mounted, on the
+ * host too; another -errno where that cannot be told. */
+static int check_private(int fd)
+{
+	autotext info = { 0 }, mounts = { 0 };
+	char path[32];
+	uint64_t id;
+	int r;
 
 	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
-	f = fopen(path, "re");
-	while (f && fgets(line, sizeof(line), f))
-		sscanf(line, "mnt_id: %d", &at);
-	if (f)
-		fclose(f);
-	f = fopen("/proc/self/mountinfo", "re");
-	while (f && shared < 0 && fgets(line, sizeof(line), f)) {
-		if (sscanf(line, "%d ", &id) == 1 && id == at)
-			shared = strstr(line, " shared:") != NULL;
-		while (!strchr(line, '\n') && fgets(line, sizeof(line), f))
-			;
-	}
-	if (f)
-		fclose(f);
-	/* not known is not safe */
-	return shared != 0;
+	r = read_file_at(AT_FDCWD, path, &info);
+	if (r < 0)
+		return r;
+	if (!parse_key(slice_of(&info), "mnt_id", &id))
+		return -EBADMSG;
+	r = read_file_at(AT_FDCWD, "/proc/self/mountinfo", &mounts);
+	if (r < 0)
+		return r;
+	return oci_mount_is_shared(slice_of(&mounts), id) ? -EPERM : 0;
 }
 
 /* The container's directory `name`, when a file system of that type is mounted there. */
@@ -65,6 +76,7 @@ static int open_top(int rootfs, const char *name, long magic)
 {
 	autoclose int fd = open_below(rootfs, name, 0);
 	struct statfs fs;
+	int r;
 
 	if (fd < 0) {
 		fprintf(stderr, "lxcfs: the container's /%s: %s: its files stay the kernel's\n",
@@ -77,13 +89,17 @@ static int open_top(int rootfs, const char *name, long magic)
 			name);
 		return -1;
 	}
-	if (is_shared(fd)) {
+	r = check_private(fd);
+	if (r == -EPERM)
 		fprintf(stderr,
 			"lxcfs: the container's /%s is shared with other mount namespaces: nothing "
 			"is bound there; mount it private\n",
 			name);
+	else if (r < 0)
+		fprintf(stderr, "lxcfs: the container's /%s: %s: its files stay the kernel's\n",
+			name, strerror(-r));
+	if (r < 0)
 		return -1;
-	}
 	return steal_fd(&fd);
 }
 
@@ -205,8 +221,10 @@ void oci_bind_dir(int rootfs, const char *dir)
 
 	if (target == -ENOENT || (target >= 0 && is_mount(target)))
 		return;
-	if (target >= 0)
-		r = is_shared(target) ? -EPERM : bind_at(AT_FDCWD, dir, target);
+	if (r >= 0)
+		r = check_private(target);
+	if (r >= 0)
+		r = bind_at(AT_FDCWD, dir, target);
 	if (r < 0)
 		fprintf(stderr,
 			"lxcfs: cannot bind %s in the container: %s: containers inside it see the "

@@ -4,32 +4,34 @@
  * Text in, text out; nothing is opened.
  */
 #include <errno.h>
-#include <json-c/json.h>
 #include <limits.h>
 #include <string.h>
 
 #include "cleanup.h"
+#include "json.h"
 #include "runtime.h"
 
-typedef struct json_object json;
-
-/* `text` as an object, or NULL. */
-static json *parse_object(struct slice text)
+/* `flags` are json_tokener_set_flags()'s. -EINVAL: `text` is no object, or the parser itself is
+ * short of memory; -ENOMEM. */
+static int parse_object(struct slice text, int flags, json **ret)
 {
 	struct json_tokener *tokener;
 	json *j;
 
 	if (text.n > INT_MAX)
-		return NULL;
+		return -EINVAL;
 	tokener = json_tokener_new();
 	if (!tokener)
-		return NULL;
+		return -ENOMEM;
+	json_tokener_set_flags(tokener, flags);
 	j = json_tokener_parse_ex(tokener, text.p, (int)text.n);
 	json_tokener_free(tokener);
-	if (json_object_is_type(j, json_type_object))
-		return j;
-	json_object_put(j);
-	return NULL;
+	if (!json_object_is_type(j, json_type_object)) {
+		json_object_put(j);
+		return -EINVAL;
+	}
+	*ret = j;
+	return 0;
 }
 
 /* A member that is a string without NULs; NULL. */
@@ -83,12 +85,12 @@ static void choose_tree(const char *word, struct oci_state *s)
 int oci_state_parse(struct slice text, struct oci_state *ret)
 {
 	struct oci_state s = { 0 };
-	json *j = parse_object(text), *annotations = NULL;
+	json *j, *annotations = NULL;
 	const char *nested;
-	int r;
+	int r = parse_object(text, 0, &j);
 
-	if (!j)
-		return -EINVAL;
+	if (r < 0)
+		return r;
 	json_object_object_get_ex(j, "annotations", &annotations);
 	choose_tree(string_member(annotations, OCI_VIEW), &s);
 	nested = string_member(annotations, OCI_NESTED);
@@ -113,12 +115,12 @@ void oci_state_free(struct oci_state *s)
 
 int oci_config_root(struct slice text, char **ret)
 {
-	json *j = parse_object(text), *root = NULL;
+	json *j, *root = NULL;
 	autofree char *path = NULL;
-	int r;
+	int r = parse_object(text, 0, &j);
 
-	if (!j)
-		return -EINVAL;
+	if (r < 0)
+		return r;
 	json_object_object_get_ex(j, "root", &root);
 	r = copy_member(root, "path", &path);
 	json_object_put(j);
@@ -132,19 +134,21 @@ int oci_config_root(struct slice text, char **ret)
 
 /* --- adding a hook ----------------------------------------------------------------------- */
 
-/* The member of that kind, made where there is none or null; NULL where it is something else, or
- * without memory. */
-static json *member(json *of, const char *name, json_type type)
+/* The member of that kind, made where there is none or null. -EINVAL where it is something else;
+ * -ENOMEM. */
+static int member(json *of, const char *name, json_type type, json **ret)
 {
 	json *j = NULL;
 
-	if (json_object_object_get_ex(of, name, &j) && j)
-		return json_object_is_type(j, type) ? j : NULL;
-	j = type == json_type_array ? json_object_new_array() : json_object_new_object();
-	if (j && json_object_object_add(of, name, j) == 0)
-		return j;
-	json_object_put(j);
-	return NULL;
+	if (!json_object_object_get_ex(of, name, &j) || !j) {
+		j = type == json_type_array ? json_object_new_array() : json_object_new_object();
+		if (!json_add(of, name, j))
+			return -ENOMEM;
+	}
+	if (!json_object_is_type(j, type))
+		return -EINVAL;
+	*ret = j;
+	return 0;
 }
 
 static bool has_hook(json *hooks, const char *program)
@@ -158,41 +162,76 @@ static bool has_hook(json *hooks, const char *program)
 	return false;
 }
 
-static bool append_hook(json *hooks, const char *program, const char *dir)
+static json *hook_json(const char *program, const char *dir)
 {
-	const char *const words[] = { "lxcfs", "--oci-hook", dir };
-	json *hook = json_object_new_object(), *args;
-	bool ok = hook && json_object_array_add(hooks, hook) == 0;
+	json *hook = json_object_new_object(), *args = json_object_new_array();
 
-	if (!ok) {
-		json_object_put(hook);
-		return false;
-	}
-	args = member(hook, "args", json_type_array);
-	ok = args && json_object_object_add(hook, "path", json_object_new_string(program)) == 0;
-	for (size_t i = 0; ok && i < countof(words); i++)
-		ok = json_object_array_add(args, json_object_new_string(words[i])) == 0;
-	return ok;
+	if (json_append(args, json_object_new_string("lxcfs")) &&
+		json_append(args, json_object_new_string("--oci-hook")) &&
+		json_append(args, json_object_new_string(dir)) &&
+		json_add(hook, "args", steal_ptr(&args)) &&
+		json_add(hook, "path", json_object_new_string(program)))
+		return hook;
+	json_object_put(args);
+	json_object_put(hook);
+	return NULL;
+}
+
+/* 1: it has the hook. */
+static int add_hook(json *config, const char *program, const char *dir)
+{
+	json *hooks;
+	int r = member(config, "hooks", json_type_object, &hooks);
+
+	if (r == 0)
+		r = member(hooks, "createContainer", json_type_array, &hooks);
+	if (r < 0)
+		return r;
+	if (has_hook(hooks, program))
+		return 1;
+	return json_append(hooks, hook_json(program, dir)) ? 0 : -ENOMEM;
+}
+
+static int write_json(json *config, struct text *t)
+{
+	const char *s = json_object_to_json_string_ext(
+		config, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+
+	if (!s)
+		return -ENOMEM;
+	text_puts(t, s);
+	return text_error(t);
+}
+
+/* json-c leaves out what it has no memory for, both ways, and does not tell. */
+static int check_says(struct slice text, json *config)
+{
+	json *again;
+	int r = parse_object(text, JSON_TOKENER_STRICT, &again);
+
+	if (r < 0)
+		return r;
+	r = json_object_equal(config, again) ? 0 : -ENOMEM;
+	json_object_put(again);
+	return r;
 }
 
 int oci_config_add_hook(struct slice text, const char *program, const char *dir, struct text *t)
 {
-	json *config = parse_object(text), *hooks;
-	const char *s = NULL;
-	int r = -EINVAL;
+	const size_t before = t->len;
+	json *config;
+	/* What is nearly JSON would be written as something else. */
+	int r = parse_object(text, JSON_TOKENER_STRICT, &config);
 
-	if (!config)
-		return -EINVAL;
-	hooks = member(config, "hooks", json_type_object);
-	hooks = hooks ? member(hooks, "createContainer", json_type_array) : NULL;
-	if (hooks && has_hook(hooks, program))
-		r = 1;
-	else if (hooks && append_hook(hooks, program, dir))
-		s = json_object_to_json_string_ext(
-			config, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
-	if (s) {
-		text_puts(t, s);
-		r = text_error(t);
+	if (r < 0)
+		return r;
+	r = check_says(text, config);
+	if (r == 0)
+		r = add_hook(config, program, dir);
+	if (r == 0) {
+		r = write_json(config, t);
+		if (r == 0)
+			r = check_says((struct slice){ t->data + before, t->len - before }, config);
 	}
 	json_object_put(config);
 	return r;

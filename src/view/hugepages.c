@@ -64,14 +64,13 @@ static int gather_others(const struct view_args *a, uint64_t but_kb, struct memi
 int meminfo_gather_huge(
 	const struct view_args *a, const struct host_meminfo *host, struct meminfo_huge *ret)
 {
-	const uint64_t page_kb = meminfo_host_value(host, "Hugepagesize");
-	const uint64_t pool_kb = mul_div(meminfo_host_value(host, "HugePages_Total"), page_kb, 1);
+	const uint64_t pool_kb = mul_div(host->huge_total, host->huge_page_kb, 1);
 	int r = 0;
 
 	*ret = (struct meminfo_huge){ CGROUP_NO_LIMIT, 0, CGROUP_NO_LIMIT };
 	if (pool_kb > 0)
-		r = ask(a->subject->cgroups, page_kb, &ret->limit, &ret->usage);
-	if (r == 0 && meminfo_host_value(host, "Hugetlb") > pool_kb)
-		r = gather_others(a, page_kb, ret);
+		r = ask(a->subject->cgroups, host->huge_page_kb, &ret->limit, &ret->usage);
+	if (r == 0 && host->huge_all_kb > pool_kb)
+		r = gather_others(a, host->huge_page_kb, ret);
 	return r;
 }

@@ -122,14 +122,6 @@ static uint64_t kb(uint64_t bytes)
 
 /* --- computing -------------------------------------------------------------------------------- */
 
-uint64_t meminfo_host_value(const struct host_meminfo *host, const char *name)
-{
-	for (size_t i = 0; i < host->n_lines; i++)
-		if (slice_equal(host->lines[i].name, name))
-			return host->lines[i].value;
-	return 0;
-}
-
 static void compute_size(const struct meminfo_sources *s, struct meminfo *m)
 {
 	const uint64_t usable = s->host->mem_available_kb;
@@ -186,20 +178,16 @@ static void compute_swap(const struct meminfo_sources *s, struct meminfo *m)
  * by what nobody on the host has reserved. */
 static void compute_huge(const struct meminfo_sources *s, struct meminfo *m)
 {
-	const uint64_t page_kb = meminfo_host_value(s->host, "Hugepagesize");
-	const uint64_t pool = meminfo_host_value(s->host, "HugePages_Total");
-	const uint64_t pool_free = meminfo_host_value(s->host, "HugePages_Free");
-	const uint64_t others =
-		sat_sub(meminfo_host_value(s->host, "Hugetlb"), mul_div(pool, page_kb, 1));
+	const struct host_meminfo *h = s->host;
+	const uint64_t page_kb = h->huge_page_kb;
+	const uint64_t others = sat_sub(h->huge_all_kb, mul_div(h->huge_total, page_kb, 1));
 
 	if (page_kb == 0)
 		return;
-	m->huge_total = min_u64(kb(s->huge.limit) / page_kb, pool);
-	m->huge_free = min_u64(sat_sub(m->huge_total, kb(s->huge.usage) / page_kb), pool_free);
-	m->huge_reserved = sat_sub(
-		m->huge_free, sat_sub(pool_free, meminfo_host_value(s->host, "HugePages_Rsvd")));
-	m->huge_surplus = sat_sub(
-		m->huge_total, sat_sub(pool, meminfo_host_value(s->host, "HugePages_Surp")));
+	m->huge_total = min_u64(kb(s->huge.limit) / page_kb, h->huge_total);
+	m->huge_free = min_u64(sat_sub(m->huge_total, kb(s->huge.usage) / page_kb), h->huge_free);
+	m->huge_reserved = sat_sub(m->huge_free, sat_sub(h->huge_free, h->huge_reserved));
+	m->huge_surplus = sat_sub(m->huge_total, sat_sub(h->huge_total, h->huge_surplus));
 	m->huge_all =
 		sat_add(mul_div(m->huge_total, page_kb, 1), min_u64(kb(s->huge.others), others));
 }

@@ -40,8 +40,9 @@ static bool passes_through(const struct view *v, const struct view_args *a)
 
 static int log_failure(const struct view *v, int r)
 {
-	/* ENODEV is the caller's: it looks for the container again. */
-	if (r < 0 && r != -ENODEV)
+	/* ENODEV is the caller's: it looks for the container again. EAGAIN says that it would have
+	 * been slow, to one who wanted nothing slow (slow.h). */
+	if (r < 0 && r != -ENODEV && r != -EAGAIN)
 		log_limited(v->path, "/%s cannot be read: %s", v->path, strerror(-r));
 	return r;
 }

@@ -17,8 +17,8 @@ struct slabs {
 static struct slabs of_host(const struct host_meminfo *host)
 {
 	static const struct field fields[] = {
-		{ "SReclaimable", offsetof(struct slabs, reclaimable) },
-		{ "SUnreclaim", offsetof(struct slabs, unreclaimable) },
+		FIELD("SReclaimable", struct slabs, reclaimable),
+		FIELD("SUnreclaim", struct slabs, unreclaimable),
 	};
 	struct slabs kb = { 0 };
 

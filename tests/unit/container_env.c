@@ -27,6 +27,7 @@ static struct account_entry *entries;
 static void *pages;
 static uint32_t *links;
 static struct slab *slab;
+static struct uses *uses;
 
 struct container_config config_of(bool no_ioctl)
 {
@@ -34,6 +35,7 @@ struct container_config config_of(bool no_ioctl)
 		.tree = tree,
 		.layout = layout,
 		.accounts = accounts,
+		.uses = uses,
 		.max_records = 300,
 		.max_callers = 16,
 		.no_ioctl = no_ioctl };
@@ -57,7 +59,8 @@ static void setup(void)
 	pages = calloc(PAGES, SLAB_PAGE);
 	links = calloc(PAGES, sizeof(*links));
 	ck_assert_int_eq(slab_new(pages, links, PAGES, &slab), 0);
-	ck_assert_int_eq(account_store_new(entries, PAGES, slab, &accounts), 0);
+	ck_assert_int_eq(uses_new(&uses), 0);
+	ck_assert_int_eq(account_store_new(entries, PAGES, slab, uses, &accounts), 0);
 	cache = new_cache(false);
 }
 
@@ -65,6 +68,8 @@ static void teardown(void)
 {
 	container_cache_free(cache);
 	account_store_free(accounts);
+	ck_assert_uint_eq(uses_count(uses), 0); /* no reference was lost */
+	uses_free(uses);
 	slab_free(slab);
 	free(links);
 	free(pages);
@@ -122,8 +127,8 @@ unsigned count_lives(const struct container_cache *c)
 
 static bool finds(const struct caller_key *k)
 {
-	bool due;
-	struct container *r = keys_find(cache, k, clock_monotonic_ns(), &due);
+	struct key_state state;
+	struct container *r = keys_find(cache, k, clock_monotonic_ns(), &state);
 
 	container_unref(r);
 	return r != NULL;

@@ -6,6 +6,7 @@
  */
 #include "faults.h"
 
+#include <check.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -56,7 +57,7 @@ bool fault_disarm(void)
 	return atomic_load(&has_hit);
 }
 
-static bool fails(enum fault_call call)
+bool fault_fails(enum fault_call call)
 {
 	const struct fault *f = atomic_load(&armed);
 	unsigned n;
@@ -69,6 +70,32 @@ static bool fails(enum fault_call call)
 	atomic_store(&has_hit, true);
 	errno = f->error;
 	return true;
+}
+
+void faults_exhaust(fault_attempt *attempt, const void *what, int without, bool all)
+{
+	unsigned descriptors;
+	long held;
+
+	attempt(what, &faults[0], FAILURES_MAX); /* what is kept for good exists from now on */
+	held = fault_blocks();
+	descriptors = fault_descriptors();
+	for (unsigned i = 0; i < n_faults; i++) {
+		unsigned nth = 1;
+
+		if (faults[i].error == without)
+			continue;
+		while (attempt(what, &faults[i], nth))
+			ck_assert_uint_lt(++nth, FAILURES_MAX);
+		ck_assert_msg(!all || nth > 1, "none of kind %d", (int)faults[i].call);
+	}
+	ck_assert_int_eq(fault_blocks(), held);
+	ck_assert_uint_eq(fault_descriptors(), descriptors);
+}
+
+void fault_hold(long more)
+{
+	atomic_fetch_add(&blocks, more);
 }
 
 long fault_blocks(void)
@@ -104,36 +131,36 @@ static void *counted(void *p)
 
 WRAP(void *, malloc, size_t n)
 {
-	return fails(FAULT_MEMORY) ? NULL : counted(__real_malloc(n));
+	return fault_fails(FAULT_MEMORY) ? NULL : counted(__real_malloc(n));
 }
 
 WRAP(void *, calloc, size_t n, size_t size)
 {
-	return fails(FAULT_MEMORY) ? NULL : counted(__real_calloc(n, size));
+	return fault_fails(FAULT_MEMORY) ? NULL : counted(__real_calloc(n, size));
 }
 
 WRAP(void *, realloc, void *old, size_t n)
 {
-	void *p = fails(FAULT_MEMORY) ? NULL : __real_realloc(old, n);
+	void *p = fault_fails(FAULT_MEMORY) ? NULL : __real_realloc(old, n);
 
 	return old ? p : counted(p);
 }
 
 WRAP(void *, reallocarray, void *old, size_t n, size_t size)
 {
-	void *p = fails(FAULT_MEMORY) ? NULL : __real_reallocarray(old, n, size);
+	void *p = fault_fails(FAULT_MEMORY) ? NULL : __real_reallocarray(old, n, size);
 
 	return old ? p : counted(p);
 }
 
 WRAP(char *, strdup, const char *s)
 {
-	return fails(FAULT_MEMORY) ? NULL : counted(__real_strdup(s));
+	return fault_fails(FAULT_MEMORY) ? NULL : counted(__real_strdup(s));
 }
 
 WRAP(char *, strndup, const char *s, size_t n)
 {
-	return fails(FAULT_MEMORY) ? NULL : counted(__real_strndup(s, n));
+	return fault_fails(FAULT_MEMORY) ? NULL : counted(__real_strndup(s, n));
 }
 
 /* Leaves rubbish in `ret` when it fails, as the manual page allows. */
@@ -141,7 +168,7 @@ __attribute__((format(printf, 2, 0))) static int print(char **ret, const char *f
 {
 	int n;
 
-	if (fails(FAULT_MEMORY)) {
+	if (fault_fails(FAULT_MEMORY)) {
 		*ret = (char *)1;
 		return -1;
 	}
@@ -188,12 +215,12 @@ WRAP(void, free, void *p)
 WRAP(int, pthread_create, pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *),
 	void *data)
 {
-	return fails(FAULT_MEMORY) ? EAGAIN : __real_pthread_create(thread, attr, run, data);
+	return fault_fails(FAULT_MEMORY) ? EAGAIN : __real_pthread_create(thread, attr, run, data);
 }
 
 WRAP(int, pthread_setspecific, pthread_key_t key, const void *value)
 {
-	return fails(FAULT_MEMORY) ? ENOMEM : __real_pthread_setspecific(key, value);
+	return fault_fails(FAULT_MEMORY) ? ENOMEM : __real_pthread_setspecific(key, value);
 }
 
 /* --- descriptors ---------------------------------------------------------------------------- */
@@ -203,29 +230,29 @@ int __real_open64(const char *path, int flags, ...);
 int __wrap_open64(const char *path, int flags, ...);
 int __wrap_open64(const char *path, int flags, ...)
 {
-	return fails(FAULT_OPEN) ? -1 : __real_open64(path, flags);
+	return fault_fails(FAULT_OPEN) ? -1 : __real_open64(path, flags);
 }
 
 int __real_openat64(int dirfd, const char *path, int flags, ...);
 int __wrap_openat64(int dirfd, const char *path, int flags, ...);
 int __wrap_openat64(int dirfd, const char *path, int flags, ...)
 {
-	return fails(FAULT_OPEN) ? -1 : __real_openat64(dirfd, path, flags);
+	return fault_fails(FAULT_OPEN) ? -1 : __real_openat64(dirfd, path, flags);
 }
 
 WRAP(int, __openat64_2, int dirfd, const char *path, int flags)
 {
-	return fails(FAULT_OPEN) ? -1 : __real___openat64_2(dirfd, path, flags);
+	return fault_fails(FAULT_OPEN) ? -1 : __real___openat64_2(dirfd, path, flags);
 }
 
 WRAP(int, epoll_create1, int flags)
 {
-	return fails(FAULT_OPEN) ? -1 : __real_epoll_create1(flags);
+	return fault_fails(FAULT_OPEN) ? -1 : __real_epoll_create1(flags);
 }
 
 WRAP(int, eventfd, unsigned initval, int flags)
 {
-	return fails(FAULT_OPEN) ? -1 : __real_eventfd(initval, flags);
+	return fault_fails(FAULT_OPEN) ? -1 : __real_eventfd(initval, flags);
 }
 
 /* Of all that can be asked for by number only pidfd_open(2), for which there is no function before
@@ -242,7 +269,7 @@ long __wrap_syscall(long number, ...)
 	pid = va_arg(args, pid_t);
 	flags = va_arg(args, unsigned);
 	va_end(args);
-	return fails(FAULT_OPEN) ? -1 : __real_syscall(number, pid, flags);
+	return fault_fails(FAULT_OPEN) ? -1 : __real_syscall(number, pid, flags);
 }
 
 /* linux/nsfs.h: a descriptor of the namespace above, or a number. */
@@ -258,53 +285,55 @@ int __wrap_ioctl(int fd, unsigned long request, ...)
 	if (has_number)
 		number = va_arg(args, int);
 	va_end(args);
-	return fails(has_number ? FAULT_READ : FAULT_OPEN) ? -1 : __real_ioctl(fd, request, number);
+	return fault_fails(has_number ? FAULT_READ : FAULT_OPEN)
+		? -1
+		: __real_ioctl(fd, request, number);
 }
 
 /* A descriptor that was opened is never lost by what is made of it. */
 WRAP(DIR *, fdopendir, int fd)
 {
-	return fails(FAULT_MEMORY) ? NULL : __real_fdopendir(fd);
+	return fault_fails(FAULT_MEMORY) ? NULL : __real_fdopendir(fd);
 }
 
 WRAP(int, epoll_ctl, int epoll_fd, int op, int fd, struct epoll_event *event)
 {
-	return fails(FAULT_MEMORY) ? -1 : __real_epoll_ctl(epoll_fd, op, fd, event);
+	return fault_fails(FAULT_MEMORY) ? -1 : __real_epoll_ctl(epoll_fd, op, fd, event);
 }
 
 /* --- reads ---------------------------------------------------------------------------------- */
 
 WRAP(ssize_t, read, int fd, void *buffer, size_t n)
 {
-	return fails(FAULT_READ) ? -1 : __real_read(fd, buffer, n);
+	return fault_fails(FAULT_READ) ? -1 : __real_read(fd, buffer, n);
 }
 
 WRAP(ssize_t, pread64, int fd, void *buffer, size_t n, off_t offset)
 {
-	return fails(FAULT_READ) ? -1 : __real_pread64(fd, buffer, n, offset);
+	return fault_fails(FAULT_READ) ? -1 : __real_pread64(fd, buffer, n, offset);
 }
 
 WRAP(ssize_t, readlinkat, int dirfd, const char *path, char *buffer, size_t n)
 {
-	return fails(FAULT_READ) ? -1 : __real_readlinkat(dirfd, path, buffer, n);
+	return fault_fails(FAULT_READ) ? -1 : __real_readlinkat(dirfd, path, buffer, n);
 }
 
 WRAP(int, fstat64, int fd, struct stat *st)
 {
-	return fails(FAULT_READ) ? -1 : __real_fstat64(fd, st);
+	return fault_fails(FAULT_READ) ? -1 : __real_fstat64(fd, st);
 }
 
 WRAP(int, fstatat64, int dirfd, const char *path, struct stat *st, int flags)
 {
-	return fails(FAULT_READ) ? -1 : __real_fstatat64(dirfd, path, st, flags);
+	return fault_fails(FAULT_READ) ? -1 : __real_fstatat64(dirfd, path, st, flags);
 }
 
 WRAP(int, faccessat, int dirfd, const char *path, int mode, int flags)
 {
-	return fails(FAULT_READ) ? -1 : __real_faccessat(dirfd, path, mode, flags);
+	return fault_fails(FAULT_READ) ? -1 : __real_faccessat(dirfd, path, mode, flags);
 }
 
 WRAP(struct dirent *, readdir64, DIR *dir)
 {
-	return fails(FAULT_READ) ? NULL : __real_readdir64(dir);
+	return fault_fails(FAULT_READ) ? NULL : __real_readdir64(dir);
 }

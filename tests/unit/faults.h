@@ -31,6 +31,22 @@ void fault_arm(const struct fault *f, unsigned nth);
 /* No more failures; true if there was one. */
 bool fault_disarm(void);
 
+/* More such calls than anything makes. */
+#define FAILURES_MAX 5000u
+
+/* One go at `what` with such a failure; false when it makes no more than nth - 1 of these calls. */
+typedef bool fault_attempt(const void *what, const struct fault *f, unsigned nth);
+
+/* Each failure in turns (but none of the errno `without`, 0 for no exception) at the first call,
+ * the second, and so on to the last. Asserts that nothing more is held afterwards, and that each
+ * kind of call is made when `all`. */
+void faults_exhaust(fault_attempt *attempt, const void *what, int without, bool all);
+
 /* Blocks that the daemon's code has asked for and not freed, and all open descriptors. */
 long fault_blocks(void);
 unsigned fault_descriptors(void);
+
+/* For another file that stands in front of calls: such a call is to fail, and errno says how; so
+ * many more blocks are held. */
+bool fault_fails(enum fault_call call);
+void fault_hold(long more);

@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A worker's nodes and handles without a mount, and the worker after it. The registry and the
- * containers are this file's own.
+ * A worker's nodes and handles without a mount, and the worker after it. The registry, the
+ * containers and the machine are this file's own.
  */
 #include "fs_worker.h"
 
 #include <check.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* --- what the modules under test ask of others ------------------------------------------- */
@@ -54,14 +59,17 @@ struct handover *shared;
 struct slab *slab;
 struct tree *tree;
 struct handles *handles;
-struct container_use use;
-struct container box = { .use = &use, .init = 77 };
+struct container box = { .init = 77 };
+
+static struct uses *uses;
 
 static void worker_starts(void)
 {
+	ck_assert_int_eq(uses_new(&uses), 0);
+	box.subject.use = use_get(uses, 77);
 	ck_assert_int_eq(slab_new(shared->pages, shared->links, HANDOVER_PAGES, &slab), 0);
 	ck_assert_int_eq(tree_new(shared, &host_root, &tree), 0);
-	ck_assert_int_eq(handles_new(shared, slab, &handles), 0);
+	ck_assert_int_eq(handles_new(shared, slab, uses, &handles), 0);
 }
 
 static void worker_ends(void)
@@ -69,8 +77,9 @@ static void worker_ends(void)
 	handles_free(handles);
 	tree_free(tree);
 	slab_free(slab);
-	/* A new process knows no records; what they counted dies with them. */
-	use = (struct container_use){ 0 };
+	use_put(box.subject.use);
+	ck_assert_uint_eq(uses_count(uses), 0); /* no handle's reference was lost */
+	uses_free(uses);
 }
 
 void next_worker(void)
@@ -93,4 +102,52 @@ void fs_worker_teardown(void)
 	worker_ends();
 	ck_assert_int_eq(references, 0);
 	handover_free(shared);
+}
+
+/* --- a machine with CPUs ----------------------------------------------------------------- */
+
+static char top[] = "/tmp/lxcfs-test-XXXXXX";
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)st;
+	(void)type;
+	(void)ftw;
+	return remove(path);
+}
+
+void fs_machine_file(const char *path)
+{
+	autoclose int fd = openat(host_root.top, path, O_CREAT | O_WRONLY | O_CLOEXEC, 0444);
+
+	ck_assert_int_ge(fd, 0);
+}
+
+void fs_machine_setup(void)
+{
+	static const char *const dirs[] = { "proc", "sys", "sys/cpu", "sys/cpu/cpu0",
+		"sys/cpu/cpu1", "sys/cpu/cpu10", "sys/cpu/cpufreq" };
+
+	fs_worker_setup();
+	ck_assert_ptr_nonnull(mkdtemp(top));
+	for (size_t i = 0; i < countof(dirs); i++) {
+		autofree char *path = NULL;
+
+		ck_assert_int_gt(asprintf(&path, "%s/%s", top, dirs[i]), 0);
+		ck_assert_int_eq(mkdir(path, 0755), 0);
+	}
+	ck_assert_int_eq(root_open(top, &host_root), 0);
+	fs_machine_file("sys/cpu/online");
+	fs_machine_file("sys/cpu/possible");
+	fs_machine_file("sys/cpu/crash_notes_size");
+	fs_machine_file("sys/cpu/cpu1/crash_notes");
+	ck_assert_int_eq(symlinkat("../../bus", host_root.top, "sys/cpu/cpu1/subsystem"), 0);
+}
+
+void fs_machine_teardown(void)
+{
+	root_close(&host_root);
+	nftw(top, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+	memcpy(top + sizeof(top) - 7, "XXXXXX", 6);
+	fs_worker_teardown();
 }

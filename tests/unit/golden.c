@@ -103,10 +103,10 @@ static const struct {
 };
 
 static const struct field case_numbers[] = {
-	{ "start_ns", offsetof(struct golden_case, start_ns) },
-	{ "now_ns", offsetof(struct golden_case, now_ns) },
-	{ "boottime_offset_s", offsetof(struct golden_case, boottime_offset_s) },
-	{ "init_pid", offsetof(struct golden_case, init_pid) },
+	FIELD("start_ns", struct golden_case, start_ns),
+	FIELD("now_ns", struct golden_case, now_ns),
+	FIELD("boottime_offset_s", struct golden_case, boottime_offset_s),
+	FIELD("init_pid", struct golden_case, init_pid),
 };
 
 static bool case_option(struct golden_case *c, struct slice word)
@@ -222,7 +222,7 @@ static int machine_fill(struct machine *m, const struct golden_case *c)
 	if (r == 0)
 		r = slab_new(m->pages, m->links, PAGES, &m->slab);
 	if (r == 0)
-		r = account_store_new(m->entries, ACCOUNTS, m->slab, &m->accounts);
+		r = account_store_new(m->entries, ACCOUNTS, m->slab, NULL, &m->accounts);
 	if (r == 0 && c->samples_load)
 		r = machine_load(m);
 	if (r == 0 && !c->is_host)

@@ -13,19 +13,33 @@
 #include "cleanup.h"
 #include "unit.h"
 
-#define ENTRIES 2048u
-#define PAGES 4096u
+/* More than one owner may have, and of pages more than that. */
+#define ENTRIES (2 * ACCOUNT_OF_OWNER)
+#define PAGES (2 * ACCOUNT_PAGES_OF_OWNER)
 
 static struct account_entry entries[ENTRIES];
 static uint8_t pages[PAGES][SLAB_PAGE];
 static uint32_t links[PAGES];
 static struct slab *slab;
 static struct account_store *store;
+static struct uses *uses;
+static struct use *owner; /* that new accounts are charged to */
 
 static void open_store(size_t n)
 {
 	ck_assert_int_eq(slab_new(pages, links, PAGES, &slab), 0);
-	ck_assert_int_eq(account_store_new(entries, n, slab, &store), 0);
+	ck_assert_int_eq(uses_new(&uses), 0);
+	ck_assert_int_eq(account_store_new(entries, n, slab, uses, &store), 0);
+	owner = NULL;
+}
+
+static void close_store(void)
+{
+	use_put(owner);
+	account_store_free(store);
+	ck_assert_uint_eq(uses_count(uses), 0); /* no account's reference was lost */
+	uses_free(uses);
+	slab_free(slab);
 }
 
 static void setup(void)
@@ -35,8 +49,7 @@ static void setup(void)
 
 static void next_worker(void)
 {
-	account_store_free(store);
-	slab_free(slab);
+	close_store();
 	open_store(ENTRIES);
 }
 
@@ -56,7 +69,7 @@ static const char *peek(struct account_key k)
 	autotext state = { 0 }, before = { 0 };
 	struct account *a;
 
-	ck_assert_int_eq(account_begin(store, &k, &state, &before, &a), 0);
+	ck_assert_int_eq(account_begin(store, &k, owner, &state, &before, &a), 0);
 	ck_assert_int_eq(account_end(a, NULL, 0), 0);
 	snprintf(said, sizeof(said), "%.*s|%.*s", (int)state.len, state.len ? state.data : "",
 		(int)before.len, before.len ? before.data : "");
@@ -67,7 +80,7 @@ static int put(struct account_key k, const char *bytes)
 {
 	autotext state = { 0 }, before = { 0 };
 	struct account *a;
-	const int r = account_begin(store, &k, &state, &before, &a);
+	const int r = account_begin(store, &k, owner, &state, &before, &a);
 
 	return r < 0 ? r : account_end(a, bytes, strlen(bytes));
 }
@@ -224,7 +237,7 @@ START_TEST(a_full_table_refuses_newcomers_and_evicts_nobody)
 	for (uint32_t i = 1; i <= ENTRIES; i++)
 		ck_assert_int_eq(put(key(i, (int32_t)i), "x"), 0);
 	late = key(1, 9999);
-	ck_assert_int_eq(account_begin(store, &late, &state, &before, &a), -ENOSPC);
+	ck_assert_int_eq(account_begin(store, &late, owner, &state, &before, &a), -ENOSPC);
 	ck_assert_uint_eq(state.len, 0);
 	ck_assert_uint_eq(before.len, 1);
 	ck_assert_int_eq(put(late, "y"), -ENOSPC); /* nothing was left locked */
@@ -237,8 +250,113 @@ START_TEST(one_cgroup_cannot_fill_the_table_with_pid_namespaces)
 {
 	for (int i = 1; i <= (int)ACCOUNT_SIBLINGS; i++)
 		ck_assert_int_eq(put(key(1, i), "x"), 0);
-	ck_assert_int_eq(put(key(1, 1000), "y"), -ENOSPC);
+	ck_assert_int_eq(put(key(1, 1000), "y"), -EDQUOT);
 	ck_assert_int_eq(put(key(2, 1001), "y"), 0);
+}
+END_TEST
+
+static void charge_to(uint64_t number)
+{
+	use_put(owner);
+	owner = use_get(uses, number);
+}
+
+START_TEST(one_owner_cannot_fill_the_table_with_cgroups)
+{
+	charge_to(7);
+	for (uint32_t i = 1; i <= ACCOUNT_OF_OWNER; i++)
+		ck_assert_int_eq(put(key(i, 1), "x"), 0);
+	ck_assert_int_eq(put(key(ACCOUNT_OF_OWNER + 1, 1), "y"), -EDQUOT);
+	ck_assert_int_eq(put(key(1, 1), "z"), 0); /* what it has goes on */
+	charge_to(8);
+	ck_assert_int_eq(put(key(ACCOUNT_OF_OWNER + 1, 1), "y"), 0);
+	/* The next worker knows whose each is. */
+	next_worker();
+	charge_to(7);
+	ck_assert_uint_eq(atomic_load(&owner->accounts), ACCOUNT_OF_OWNER);
+	ck_assert_int_eq(put(key(ACCOUNT_OF_OWNER + 2, 1), "y"), -EDQUOT);
+	charge_to(8);
+	ck_assert_uint_eq(atomic_load(&owner->accounts), 1);
+	ck_assert_int_eq(put(key(ACCOUNT_OF_OWNER + 2, 1), "y"), 0);
+}
+END_TEST
+
+START_TEST(nor_all_pages)
+{
+	static const char half[(ACCOUNT_PAGES_OF_OWNER / 2 + 1) * SLAB_PAGE] = { 1 };
+	struct account_key k = key(2, 1);
+	autotext state = { 0 }, before = { 0 };
+	struct account *a;
+
+	charge_to(7);
+	ck_assert_int_eq(put(key(1, 1), "x"), 0);
+	ck_assert_int_eq(account_begin(store, &k, owner, &state, &before, &a), 0);
+	ck_assert_int_eq(account_end(a, half, sizeof(half)), 0);
+	ck_assert_uint_eq(atomic_load(&owner->account_pages), 1 + slab_pages(sizeof(half)));
+	k = key(1, 1);
+	ck_assert_int_eq(account_begin(store, &k, owner, &state, &before, &a), 0);
+	ck_assert_int_eq(account_end(a, half, sizeof(half)), -EDQUOT);
+	ck_assert_str_eq(peek(k), "x|"); /* the old bytes stay */
+	/* In place of many, few are charged; the next worker counts the same. */
+	ck_assert_int_eq(put(key(2, 1), "x"), 0);
+	ck_assert_uint_eq(atomic_load(&owner->account_pages), 2);
+	next_worker();
+	charge_to(7);
+	ck_assert_uint_eq(atomic_load(&owner->account_pages), 2);
+}
+END_TEST
+
+static enum account_fate all_gone(const struct account_key *k, void *data)
+{
+	(void)k;
+	(void)data;
+	return ACCOUNT_CGROUP_GONE;
+}
+
+START_TEST(what_has_gone_is_charged_no_longer)
+{
+	charge_to(7);
+	for (uint32_t i = 1; i <= 10; i++)
+		ck_assert_int_eq(put(key(i, 1), "x"), 0);
+	account_sweep(store, all_gone, NULL);
+	ck_assert_uint_eq(atomic_load(&owner->accounts), 0);
+	ck_assert_uint_eq(atomic_load(&owner->account_pages), 0);
+}
+END_TEST
+
+/* Asks after the accounts of cgroups from 2 on alone. */
+static enum account_fate the_others_are_dead(const struct account_key *k, void *data)
+{
+	(void)data;
+	return k->cgroup_ino >= 2 ? ACCOUNT_INIT_DEAD : ACCOUNT_LIVES;
+}
+
+START_TEST(who_makes_many_inits_pushes_no_neighbours_predecessor_out)
+{
+	charge_to(8);
+	ck_assert_int_eq(put(key(2, 1), "x"), 0);
+	account_sweep(store, the_others_are_dead, NULL);
+	charge_to(7);
+	ck_assert_int_eq(put(key(1, 1), "x"), 0);
+	for (uint32_t i = 3; i < 3 + 2 * ACCOUNT_PREDECESSORS; i++)
+		ck_assert_int_eq(put(key(i, 1), "x"), 0);
+	account_sweep(store, the_others_are_dead, NULL);
+	ck_assert_uint_eq(atomic_load(&owner->accounts), 1 + ACCOUNT_PREDECESSORS_OF_OWNER);
+	ck_assert_str_eq(peek(key(2, 2)), "|x");
+	account_sweep(store, all_gone, NULL);
+	ck_assert_uint_eq(atomic_load(&owner->predecessors), 0);
+}
+END_TEST
+
+START_TEST(an_earlier_versions_accounts_are_charged_to_who_uses_them)
+{
+	ck_assert_int_eq(put(key(1, 1), "x"), 0);
+	next_worker();
+	charge_to(7);
+	ck_assert_str_eq(peek(key(1, 1)), "x|");
+	ck_assert_uint_eq(atomic_load(&owner->accounts), 1);
+	ck_assert_uint_eq(atomic_load(&owner->account_pages), 1);
+	ck_assert_uint_eq(entries[0].owner, 7);
 }
 END_TEST
 
@@ -250,11 +368,11 @@ START_TEST(a_full_slab_keeps_the_old_bytes)
 	struct account *a;
 
 	ck_assert_int_eq(put(k, "old"), 0);
-	ck_assert_int_eq(account_begin(store, &k, &state, &before, &a), 0);
+	ck_assert_int_eq(account_begin(store, &k, owner, &state, &before, &a), 0);
 	ck_assert_int_eq(account_end(a, big, sizeof(big)), -ENOSPC);
 	ck_assert_str_eq(peek(k), "old|");
 	k = key(2, 2);
-	ck_assert_int_eq(account_begin(store, &k, &state, &before, &a), 0);
+	ck_assert_int_eq(account_begin(store, &k, owner, &state, &before, &a), 0);
 	ck_assert_int_eq(account_end(a, big, sizeof(big)), -ENOSPC);
 	ck_assert_str_eq(peek(k), "|");
 }
@@ -270,7 +388,7 @@ static void *add_ones(void *data)
 		struct account *a;
 		uint64_t n = 0;
 
-		if (account_begin(store, &k, &state, &before, &a) < 0)
+		if (account_begin(store, &k, owner, &state, &before, &a) < 0)
 			return data;
 		if (state.len == sizeof(n))
 			memcpy(&n, state.data, sizeof(n));
@@ -299,7 +417,7 @@ START_TEST(threads_never_lose_each_others_updates)
 		struct account *a;
 		uint64_t n;
 
-		ck_assert_int_eq(account_begin(store, &k, &state, &before, &a), 0);
+		ck_assert_int_eq(account_begin(store, &k, owner, &state, &before, &a), 0);
 		ck_assert_uint_eq(state.len, sizeof(n));
 		memcpy(&n, state.data, sizeof(n));
 		sum += n;
@@ -326,6 +444,11 @@ int main(void)
 	tcase_add_test(c, the_dead_are_bounded_and_the_longest_dead_go_first);
 	tcase_add_test(c, a_full_table_refuses_newcomers_and_evicts_nobody);
 	tcase_add_test(c, one_cgroup_cannot_fill_the_table_with_pid_namespaces);
+	tcase_add_test(c, one_owner_cannot_fill_the_table_with_cgroups);
+	tcase_add_test(c, nor_all_pages);
+	tcase_add_test(c, what_has_gone_is_charged_no_longer);
+	tcase_add_test(c, who_makes_many_inits_pushes_no_neighbours_predecessor_out);
+	tcase_add_test(c, an_earlier_versions_accounts_are_charged_to_who_uses_them);
 	tcase_add_test(c, a_full_slab_keeps_the_old_bytes);
 	tcase_add_test(c, threads_never_lose_each_others_updates);
 	suite_add_tcase(s, c);

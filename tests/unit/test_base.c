@@ -57,7 +57,7 @@ START_TEST(fields_are_found_in_any_order_and_by_whole_key)
 	struct {
 		uint64_t a, b, c;
 	} v = { 1, 2, 3 };
-	const struct field fields[] = { { "file", 0 }, { "anon", 8 }, { "shmem", 16 } };
+	const struct field fields[] = { { "file", 4, 0 }, { "anon", 4, 8 }, { "shmem", 5, 16 } };
 	struct slice text = slice_str("anon 10\nfile_mapped 99\n\nfile 20\nshmem x\nanon_thp 5");
 
 	ck_assert_uint_eq(parse_fields(text, fields, countof(fields), &v), 2);

@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <sys/stat.h>
 
+#include "../../src/cgroup/tree.h"
 #include "cgroup_machine.h"
 #include "cleanup.h"
 
@@ -18,16 +19,16 @@ START_TEST(root_and_paths_outside_the_namespace_are_no_cgroup)
 	struct machine m = machine_open("v2-namespaced");
 	static const char *const paths[] = { "/", "/..", "/../pod2/app", "/ct/../../x", "" };
 	struct cgroup_set *s;
+	uint64_t n;
 	dev_t dev;
 	ino_t ino;
 
 	for (size_t i = 0; i < countof(paths); i++) {
 		s = set_at(&m, paths[i]);
 		ck_assert(cgroup_set_is_root(s));
-		ck_assert(!cgroup_set_has(s, CGROUP_MEMORY));
+		ck_assert_int_eq(cgroup_tasks(s, &n), -ENOENT);
 		ck_assert_ptr_null(cgroup_set_path(s, 0));
 		ck_assert(!cgroup_set_identity(s, &dev, &ino));
-		ck_assert(cgroup_set_alive(s));
 		cgroup_set_free(s);
 	}
 	machine_close(&m);
@@ -85,14 +86,14 @@ START_TEST(a_directory_made_anew_at_the_same_path_is_another_cgroup)
 	made_directory("sys/fs/cgroup/a");
 	m = machine_open_at(made_path, 0);
 	old = set_at(&m, "/a");
-	ck_assert(cgroup_set_alive(old));
+	ck_assert_int_eq(cgroup_verify(old->in[0]), 0);
 	made_move("sys/fs/cgroup/a", "sys/fs/cgroup/removed");
-	ck_assert(!cgroup_set_alive(old));
+	ck_assert_int_eq(cgroup_verify(old->in[0]), -ENODEV);
 	made_directory("sys/fs/cgroup/a");
 	new = set_at(&m, "/a");
 	ck_assert_ptr_ne(new->in[0], old->in[0]);
-	ck_assert(cgroup_set_alive(new));
-	ck_assert(!cgroup_set_alive(old));
+	ck_assert_int_eq(cgroup_verify(new->in[0]), 0);
+	ck_assert_int_eq(cgroup_verify(old->in[0]), -ENODEV);
 	cgroup_set_free(old);
 	cgroup_set_free(new);
 	machine_close(&m);

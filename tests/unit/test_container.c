@@ -154,7 +154,8 @@ START_TEST(a_nested_container_has_a_record_of_its_own_and_is_charged_to_the_oute
 	/* The mount it inherits is the outer's: not strictly below that. */
 	ck_assert_int_eq(nested->rule[box_hierarchy()], CONTAINER_RULE_INIT);
 	ck_assert_ptr_ne(nested->subject.cgroups, outer->subject.cgroups);
-	ck_assert_ptr_eq(nested->use, outer->use);
+	ck_assert_ptr_nonnull(outer->subject.use);
+	ck_assert_ptr_eq(nested->subject.use, outer->subject.use);
 	container_unref(outer);
 	container_unref(nested);
 	box_stop(&box);
@@ -337,7 +338,7 @@ START_TEST(the_host_is_always_the_same_record)
 	struct container *host = container_host(cache), *r;
 
 	ck_assert(host->subject.is_host);
-	ck_assert_ptr_null(host->use);
+	ck_assert_ptr_null(host->subject.use);
 	container_identity(host, &identity);
 	ck_assert_int_eq(container_by_identity(cache, &identity, &r), 0);
 	ck_assert_ptr_eq(r, host);

@@ -4,16 +4,15 @@
  * that can fail fails once, and from it on for good. Whoever asks meanwhile is told an error or the
  * right container, never another one or the host, and the next one is told the right one.
  */
+#include "../../src/container/load_private.h"
+
 #include <errno.h>
 #include <string.h>
 
 #include "cleanup.h"
 #include "container_env.h"
 #include "faults.h"
-#include "load.h"
 #include "unit.h"
-
-#define FAILURES_MAX 5000u
 
 /* Who asks is init or, where it has forked, its younger child. The one that has entered its leaf is
  * below its cgroup, so that its mounts alone tell. */
@@ -37,7 +36,7 @@ struct right {
 	struct box box;
 	pid_t asks;
 	bool no_ioctl;
-	struct subject subject; /* with a set of its own */
+	struct subject subject; /* with a set, and a reference on its use, of its own */
 	struct load_values load;
 };
 
@@ -54,6 +53,7 @@ static void right_start(struct right *right, unsigned flags, enum box_command co
 	right->subject = r->subject;
 	ck_assert_int_eq(cgroup_set_new(tree, &r->own->paths, &right->subject.cgroups), 0);
 	right->subject.virtualised = NULL;
+	use_ref(right->subject.use);
 	container_unref(r);
 	/* What its thread does meanwhile would be counted, too. */
 	container_cache_free(cache);
@@ -63,6 +63,7 @@ static void right_start(struct right *right, unsigned flags, enum box_command co
 static void right_stop(struct right *right)
 {
 	cgroup_set_free(right->subject.cgroups);
+	use_put(right->subject.use);
 	box_stop(&right->box);
 }
 
@@ -88,6 +89,9 @@ static void check_identity(
 		(unsigned long long)right->subject.start_ns,
 		(long long)r->subject.boottime_offset_s,
 		(long long)right->subject.boottime_offset_s);
+	ck_assert_msg(r->subject.use && r->subject.use->owner == right->subject.use->owner,
+		"call %u of kind %d failed with %s: charged to somebody else", nth,
+		f ? (int)f->call : -1, f ? strerror(f->error) : "nothing");
 }
 
 static void check(
@@ -120,8 +124,9 @@ static struct container_cache *fresh_cache(const struct right *right)
 	return new_cache(right->no_ioctl);
 }
 
-static bool attempt(const struct right *right, const struct fault *f, unsigned nth)
+static bool attempt(const void *what, const struct fault *f, unsigned nth)
 {
+	const struct right *right = what;
 	struct container_cache *c = fresh_cache(right);
 	bool hit;
 
@@ -134,8 +139,9 @@ static bool attempt(const struct right *right, const struct fault *f, unsigned n
 }
 
 /* A daemon that starts meanwhile. */
-static bool attempt_start(const struct right *right, const struct fault *f, unsigned nth)
+static bool attempt_start(const void *what, const struct fault *f, unsigned nth)
 {
+	const struct right *right = what;
 	const struct container_config config = config_of(false);
 	struct container_cache *c;
 	bool hit;
@@ -151,6 +157,104 @@ static bool attempt_start(const struct right *right, const struct fault *f, unsi
 	}
 	return hit;
 }
+
+/* --- records that are looked for again ---------------------------------------------------------
+ */
+
+typedef int (*search_fn)(struct container_cache *c, void *what, struct container **ret);
+
+static int search_again(struct container_cache *c, void *what, struct container **ret)
+{
+	return container_again(c, what, ret);
+}
+
+static int search_identity(struct container_cache *c, void *what, struct container **ret)
+{
+	return container_by_identity(c, what, ret);
+}
+
+/* With the failure, then without. */
+static bool search(struct container_cache *c, search_fn how, void *what, const struct right *right,
+	const struct fault *f, unsigned nth)
+{
+	struct container *r = NULL;
+	bool hit;
+	int err;
+
+	fault_arm(f, nth);
+	err = how(c, what, &r);
+	hit = fault_disarm();
+	if (err < 0) {
+		check_error(err, f, nth);
+		ck_assert_int_eq(how(c, what, &r), 0);
+	}
+	check_identity(r, right, f, nth);
+	container_unref(r);
+	return hit;
+}
+
+static bool attempt_again(const void *what, const struct fault *f, unsigned nth)
+{
+	const struct right *right = what;
+	struct container_cache *c = fresh_cache(right);
+	struct container *old;
+	bool hit;
+
+	ck_assert_int_eq(container_open(c, right->asks, &old), 0);
+	hit = search(c, search_again, old, right, f, nth);
+	container_unref(old);
+	container_cache_free(c);
+	return hit;
+}
+
+static bool attempt_identity(const void *what, const struct fault *f, unsigned nth)
+{
+	const struct right *right = what;
+	struct container_cache *c = fresh_cache(right);
+	struct container_identity identity;
+	struct container *old;
+	bool hit;
+
+	ck_assert_int_eq(container_open(c, right->asks, &old), 0);
+	container_identity(old, &identity);
+	container_unref(old);
+	container_cache_free(c);
+	c = fresh_cache(right);
+	hit = search(c, search_identity, &identity, right, f, nth);
+	container_cache_free(c);
+	return hit;
+}
+
+/* What is news of an init makes all records of its container be looked for again. */
+static bool attempt_look(const void *what, const struct fault *f, unsigned nth)
+{
+	const struct right *right = what;
+	struct container_cache *c = fresh_cache(right);
+	struct container *r;
+	struct life *life;
+	uint64_t before;
+	bool hit;
+	int err;
+
+	ck_assert_int_eq(container_open(c, right->asks, &r), 0);
+	life = r->own->life;
+	before = atomic_load(&life->generation);
+	fault_arm(f, nth);
+	err = life_look(c, life);
+	hit = fault_disarm();
+	if (err < 0)
+		check_error(err, f, nth);
+	ck_assert_int_eq(life_look(c, life), 0);
+	ck_assert_msg(atomic_load(&life->generation) == before,
+		"call %u of kind %d failed with %s: news of an init that had none", nth,
+		(int)f->call, strerror(f->error));
+	container_unref(r);
+	container_cache_free(c);
+	return hit;
+}
+
+/* --- loads -------------------------------------------------------------------------------------
+ */
 
 static void check_load(
 	struct load *l, const struct right *right, const struct fault *f, unsigned nth)
@@ -170,8 +274,9 @@ static void check_load(
 		(unsigned long long)v.threads, (unsigned long long)v.newest);
 }
 
-static bool attempt_load(const struct right *right, const struct fault *f, unsigned nth)
+static bool attempt_load(const void *what, const struct fault *f, unsigned nth)
 {
+	const struct right *right = what;
 	const struct load_config config = { &root, layout, NULL };
 	struct load *l;
 	bool hit;
@@ -185,25 +290,47 @@ static bool attempt_load(const struct right *right, const struct fault *f, unsig
 	return hit;
 }
 
-static void exhaust(const struct right *right,
-	bool (*how)(const struct right *right, const struct fault *f, unsigned nth))
+#define KEPT (100 * LOAD_ONE)
+
+/* One that comes back, having been away from the sampler, has what was kept of it. */
+static bool attempt_kept_load(const void *what, const struct fault *f, unsigned nth)
 {
-	long blocks;
-	unsigned descriptors;
+	const struct right *right = what;
+	const struct load_config config = { &root, layout, accounts };
+	const uint64_t now = clock_monotonic_ns();
+	const struct load_state state = { .sampled = load_period(now),
+		.read_ns = now,
+		.usage = UINT64_MAX,
+		.values.averages = { KEPT, KEPT, KEPT } };
+	struct load_place kept = { .key = right->subject.account };
+	struct load_values v;
+	struct load *l;
+	bool hit;
+	int r;
 
-	how(right, &faults[0], FAILURES_MAX);
-	blocks = fault_blocks();
-	descriptors = fault_descriptors();
-	for (unsigned i = 0; i < n_faults; i++) {
-		unsigned nth = 1;
-
-		if (faults[i].error == ENODEV)
-			continue; /* what files of removed cgroups say, and none is */
-		while (how(right, &faults[i], nth))
-			ck_assert_uint_lt(++nth, FAILURES_MAX);
+	kept.key.kind = ACCOUNT_LOAD;
+	account_sweep(accounts, is_gone, NULL);
+	ck_assert_int_eq(load_new(&config, &l), 0);
+	load_keep(accounts, &kept, &state);
+	fault_arm(f, nth);
+	r = load_get(l, &right->subject, &v);
+	hit = fault_disarm();
+	if (r < 0) {
+		check_error(r, f, nth);
+		ck_assert_int_eq(load_get(l, &right->subject, &v), 0);
 	}
-	ck_assert_int_eq(fault_blocks(), blocks);
-	ck_assert_uint_eq(fault_descriptors(), descriptors);
+	/* A period that has begun meanwhile takes a 180th of it. */
+	ck_assert_msg(v.averages[LOAD_15] > KEPT / 2,
+		"call %u of kind %d failed with %s: the load begins anew", nth, (int)f->call,
+		strerror(f->error));
+	load_free(l);
+	return hit;
+}
+
+/* ENODEV: what files of removed cgroups say, and none is. */
+static void exhaust(const struct right *right, fault_attempt *how)
+{
+	faults_exhaust(how, right, ENODEV, false);
 }
 
 START_TEST(whoever_asks_meets_any_failure_with_the_right_container_or_an_error)
@@ -236,6 +363,37 @@ START_TEST(a_load_meets_any_failure_with_all_threads_or_an_error)
 }
 END_TEST
 
+START_TEST(a_container_that_is_looked_for_again_is_found_or_there_is_an_error)
+{
+	struct right right = { .no_ioctl = kinds[_i].no_ioctl };
+
+	right_start(&right, kinds[_i].flags, kinds[_i].command);
+	exhaust(&right, attempt_again);
+	exhaust(&right, attempt_identity);
+	right_stop(&right);
+}
+END_TEST
+
+START_TEST(an_init_that_cannot_be_looked_at_has_no_news)
+{
+	struct right right = { 0 };
+
+	right_start(&right, MODERN, 0);
+	exhaust(&right, attempt_look);
+	right_stop(&right);
+}
+END_TEST
+
+START_TEST(a_load_that_was_kept_is_never_begun_anew)
+{
+	struct right right = { 0 };
+
+	right_start(&right, MODERN, 0);
+	exhaust(&right, attempt_kept_load);
+	right_stop(&right);
+}
+END_TEST
+
 START_TEST(a_load_in_the_root_cgroup_does_as_well)
 {
 	struct right right = { .load = { .threads = 2, .newest = 2 } };
@@ -244,6 +402,20 @@ START_TEST(a_load_in_the_root_cgroup_does_as_well)
 	right.subject.is_host = true;
 	right.subject.account.cgroup_dev = right.subject.account.cgroup_ino = 0;
 	exhaust(&right, attempt_load);
+	right_stop(&right);
+}
+END_TEST
+
+/* Else the calls go past what fails them, and everything above is right. */
+START_TEST(each_kind_of_call_can_be_failed)
+{
+	struct right right = { 0 };
+
+	right_start(&right, MODERN, 0);
+	for (unsigned i = 0; i < n_faults; i++)
+		if (faults[i].error != ENODEV)
+			ck_assert_msg(attempt(&right, &faults[i], 1), "none of kind %d",
+				(int)faults[i].call);
 	right_stop(&right);
 }
 END_TEST
@@ -286,9 +458,14 @@ int main(void)
 
 	tcase_add_loop_test(c, whoever_asks_meets_any_failure_with_the_right_container_or_an_error,
 		0, (int)countof(kinds));
+	tcase_add_loop_test(c, a_container_that_is_looked_for_again_is_found_or_there_is_an_error,
+		0, (int)countof(kinds));
+	tcase_add_test(c, an_init_that_cannot_be_looked_at_has_no_news);
+	tcase_add_test(c, a_load_that_was_kept_is_never_begun_anew);
 	tcase_add_test(c, a_cache_that_cannot_be_made_leaks_nothing);
 	tcase_add_test(c, a_load_meets_any_failure_with_all_threads_or_an_error);
 	tcase_add_test(c, a_load_in_the_root_cgroup_does_as_well);
+	tcase_add_test(c, each_kind_of_call_can_be_failed);
 	tcase_add_test(c, no_failure_keeps_a_record_whose_init_has_ended);
 	suite_add_tcase(s, c);
 	return unit_run(s);

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
+#include "../../src/cgroup/tree.h"
 #include "cleanup.h"
 #include "container_env.h"
 #include "unit.h"
@@ -108,21 +109,33 @@ END_TEST
 START_TEST(descriptors_are_bounded_by_evicting_whoever_has_most)
 {
 	struct container_config config = config_of(false);
-	struct container_cache *small;
-	struct container *r;
-	struct box box[4];
+	struct box quiet, noisy, more[3];
 
-	config.max_records = 3; /* the host's is one */
-	ck_assert_int_eq(container_cache_new(&config, &small), 0);
-	for (size_t i = 0; i < countof(box); i++) {
-		box_start(&box[i], layout, PLAIN);
-		ck_assert_int_eq(container_open(small, box[i].pid, &r), 0);
-		container_unref(r);
-		ck_assert_uint_le(count_lives(small), 3);
+	config.max_records = 4; /* the host's is one */
+	container_cache_free(cache);
+	ck_assert_int_eq(container_cache_new(&config, &cache), 0);
+	box_start(&quiet, layout, PLAIN);
+	box_start(&noisy, layout, PLAIN);
+	box_tell(&noisy, BOX_NEST);
+	container_unref(open_of(quiet.pid));
+	container_unref(open_of(noisy.child));
+	container_unref(open_of(noisy.pid)); /* later than its child, which is to go */
+	ck_assert_uint_eq(count_lives(cache), 4);
+	for (size_t i = 0; i < countof(more); i++) {
+		box_start(&more[i], layout, PLAIN);
+		container_unref(open_of(more[i].pid));
+		ck_assert_uint_le(count_lives(cache), 4);
+		if (i > 0)
+			continue;
+		ck_assert(!is_stored(noisy.child));
+		ck_assert(is_stored(noisy.pid));
+		ck_assert(is_stored(quiet.pid));
+		ck_assert(is_stored(more[0].pid));
 	}
-	for (size_t i = 0; i < countof(box); i++)
-		box_stop(&box[i]);
-	container_cache_free(small);
+	for (size_t i = 0; i < countof(more); i++)
+		box_stop(&more[i]);
+	box_stop(&noisy);
+	box_stop(&quiet);
 }
 END_TEST
 
@@ -197,10 +210,10 @@ START_TEST(a_cgroup_made_again_at_the_same_path_is_another)
 		unlinkat(layout->hierarchy[i].dirfd, leaf, AT_REMOVEDIR);
 	}
 	box_tell(&box, BOX_ENTER_LEAF);
-	ck_assert(!cgroup_set_alive(old->subject.cgroups));
+	ck_assert_int_eq(cgroup_verify(old->subject.cgroups->in[box_hierarchy()]), -ENODEV);
 	ck_assert_int_eq(container_again(cache, old, &again), 0);
 	ck_assert_ptr_ne(again, old);
-	ck_assert(cgroup_set_alive(again->subject.cgroups));
+	ck_assert_int_eq(cgroup_verify(again->subject.cgroups->in[box_hierarchy()]), 0);
 	ck_assert_uint_ne(again->subject.account.cgroup_ino, old->subject.account.cgroup_ino);
 	container_unref(old);
 	container_unref(again);
@@ -311,7 +324,8 @@ START_TEST(accounts_stay_with_the_cgroup_and_go_with_it)
 	box_start(&box, layout, MODERN);
 	r = open_of(box.pid);
 	ck_assert_int_eq(
-		account_begin(accounts, &r->subject.account, &state, &predecessor, &account), 0);
+		account_begin(accounts, &r->subject.account, NULL, &state, &predecessor, &account),
+		0);
 	ck_assert_int_eq(account_end(account, "x", 1), 0);
 	container_unref(r);
 	sweep_accounts(cache);
@@ -348,7 +362,8 @@ START_TEST(a_cgroup_that_its_owner_closed_does_not_keep_others_accounts)
 	box_start(&box, layout, MODERN);
 	r = open_of(box.pid);
 	ck_assert_int_eq(
-		account_begin(accounts, &r->subject.account, &state, &predecessor, &account), 0);
+		account_begin(accounts, &r->subject.account, NULL, &state, &predecessor, &account),
+		0);
 	ck_assert_int_eq(account_end(account, "x", 1), 0);
 	container_unref(r);
 	box_stop(&box);

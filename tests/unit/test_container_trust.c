@@ -47,6 +47,93 @@ START_TEST(an_init_whose_first_thread_ended_is_not_taken_for_the_host)
 }
 END_TEST
 
+/* --- whom a caller in the daemon's pid namespace is charged to ------------------------------- */
+
+/* Whose a process at this path of every hierarchy is; to be put. */
+static struct owner *owner_at(const char *path)
+{
+	autotext text = { 0 };
+	struct owner *o;
+
+	for (size_t i = 0; i < layout->n; i++)
+		text_printf(&text, "%zu:%s:%s\n", i, layout->hierarchy[i].name, path);
+	ck_assert_int_eq(owner_of_cgroups(cache, slice_of(&text), &o), 0);
+	return o;
+}
+
+static bool is_one(const char *a, const char *b)
+{
+	struct owner *of_a = owner_at(a), *of_b = owner_at(b);
+	const bool one = of_a == of_b;
+
+	owner_put(cache, of_a);
+	owner_put(cache, of_b);
+	return one;
+}
+
+/* Below a box's cgroup, in the hierarchy that boxes are told apart by. */
+static void make_directory(const struct box *box, const char *name, uid_t uid)
+{
+	const struct cgroup_hierarchy *h = &layout->hierarchy[box_hierarchy()];
+	autotext path = { 0 };
+
+	text_printf(&path, "%s/%s", cgroup_path_below(h, box->path), name);
+	ck_assert_int_eq(mkdirat(h->dirfd, path.data, 0755), 0);
+	ck_assert_int_eq(fchownat(h->dirfd, path.data, uid, uid, 0), 0);
+}
+
+static void remove_directory(const struct box *box, const char *name)
+{
+	const struct cgroup_hierarchy *h = &layout->hierarchy[box_hierarchy()];
+	autotext path = { 0 };
+
+	text_printf(&path, "%s/%s", cgroup_path_below(h, box->path), name);
+	unlinkat(h->dirfd, path.data, AT_REMOVEDIR);
+}
+
+static const char *at(const struct box *box, const char *name, char *ret)
+{
+	snprintf(ret, 256, "%s/%s", box->path, name);
+	return ret;
+}
+
+START_TEST(pods_that_share_two_names_are_charged_apart_and_a_users_cgroups_together)
+{
+	static const struct {
+		const char *name;
+		uid_t uid;
+	} directories[] = { { "pods", 0 }, { "pods/a", 0 }, { "pods/a/1", 0 }, { "pods/b", 0 },
+		{ "users", 0 }, { "users/a", 1000 }, { "users/b", 1000 }, { "users/b/root", 0 } };
+	char a[256], b[256];
+	struct box box;
+
+	box_start(&box, layout, BOX_OWN_CGROUP);
+	for (size_t i = 0; i < countof(directories); i++)
+		make_directory(&box, directories[i].name, directories[i].uid);
+	ck_assert(!is_one(at(&box, "pods/a", a), at(&box, "pods/b", b)));
+	ck_assert(!is_one(at(&box, "pods/a/1", a), at(&box, "pods/b", b)));
+	ck_assert(is_one(at(&box, "pods/a/1", a), at(&box, "pods/a/1", b)));
+	ck_assert(is_one(at(&box, "users/a", a), at(&box, "users/b", b)));
+	ck_assert(is_one(at(&box, "users/a", a), at(&box, "users/b/root", b)));
+	ck_assert(is_one(at(&box, "gone/a", a), at(&box, "gone/b", b)));
+	for (size_t i = countof(directories); i > 0; i--)
+		remove_directory(&box, directories[i - 1].name);
+	box_stop(&box);
+}
+END_TEST
+
+START_TEST(a_user_is_charged_for_all_sessions)
+{
+	ck_assert(is_one("/user.slice/user-1000.slice/session-1.scope",
+		"/user.slice/user-1000.slice/session-2.scope"));
+	ck_assert(is_one("/user.slice/user-1000.slice/session-1.scope",
+		"/user.slice/user-1000.slice/user@1000.service/app.slice/x"));
+	ck_assert(!is_one("/user.slice/user-1000.slice/session-1.scope",
+		"/user.slice/user-1001.slice/session-2.scope"));
+	ck_assert(!is_one("/system.slice/a.scope", "/system.slice/b.scope"));
+}
+END_TEST
+
 /* Only hierarchies in which init's cgroups hold the caller's are init's to decide. */
 START_TEST(a_caller_from_elsewhere_is_not_led_to_init_when_its_cgroup_goes)
 {
@@ -109,19 +196,30 @@ static int catch_log(void)
 	return fd;
 }
 
-START_TEST(a_cgroup_outside_the_daemons_namespace_is_told_of)
+START_TEST(whoever_is_outside_the_daemons_cgroup_namespace_gets_an_error)
 {
 	autotext log = { 0 };
 	autoclose int fd = catch_log();
-	struct box daemon, outside;
+	struct box daemon, outside, service;
+	struct container *r;
 
 	box_start(&daemon, layout, BOX_OWN_CGROUP);
 	box_move(&daemon, getpid());
 	ck_assert_int_eq(unshare(CLONE_NEWCGROUP), 0);
 	box_start(&outside, layout, PLAIN);
-	container_unref(open_of(outside.pid));
+	ck_assert_int_eq(container_open(cache, outside.pid, &r), -EIO);
+	box_tell(
+		&outside, BOX_LEAVE); /* "/..", of a container: around the namespace, but unknown */
+	ck_assert_int_eq(container_open(cache, outside.pid, &r), -EIO);
 	ck_assert_int_eq(read_fd(fd, &log), 0);
 	ck_assert_ptr_nonnull(memmem(log.data, log.len, "outside the daemon's cgroup", 27));
+	box_start(&service, layout, BOX_OWN_CGROUP);
+	ck_assert_int_eq(container_open(cache, service.pid, &r), -EIO);
+	box_tell(&service, BOX_LEAVE);
+	r = open_of(service.pid);
+	ck_assert(r->subject.is_host);
+	container_unref(r);
+	box_stop(&service);
 	box_stop(&outside);
 	box_kill(&daemon); /* its cgroups go when this process has left them */
 }
@@ -137,10 +235,12 @@ int main(void)
 		return 0;
 	}
 	tcase_add_test(c, an_init_whose_first_thread_ended_is_not_taken_for_the_host);
+	tcase_add_test(c, pods_that_share_two_names_are_charged_apart_and_a_users_cgroups_together);
+	tcase_add_test(c, a_user_is_charged_for_all_sessions);
 	tcase_add_test(c, a_caller_from_elsewhere_is_not_led_to_init_when_its_cgroup_goes);
 	tcase_add_test(c, a_callers_number_that_another_process_got_leads_nowhere);
 	tcase_add_test(c, who_changed_its_root_does_not_answer_for_others);
-	tcase_add_test(c, a_cgroup_outside_the_daemons_namespace_is_told_of);
+	tcase_add_test(c, whoever_is_outside_the_daemons_cgroup_namespace_gets_an_error);
 	suite_add_tcase(s, c);
 	return unit_run(s);
 }

@@ -21,12 +21,14 @@ static uint64_t rng(uint64_t below)
 }
 
 /* What a state of garbage leads to is not compared with what was shown before. */
-static void look_at_garbage(struct slice garbage)
+static void look_at_garbage(const struct text *garbage, size_t n)
 {
 	text_reset(&w.state);
-	text_add(&w.state, garbage.p, garbage.n);
+	text_add(&w.state, garbage->data, garbage->len);
+	w.state.len = n; /* who reads on finds what would be right */
 	memset(w.ticks, 0, sizeof(w.ticks));
 	w.shown.processes = 0;
+	look();
 }
 
 START_TEST(a_state_that_is_cut_or_of_another_kind_counts_as_none)
@@ -36,16 +38,17 @@ START_TEST(a_state_that_is_cut_or_of_another_kind_counts_as_none)
 	pass(10 * S);
 	look();
 	text_add(&good, w.state.data, w.state.len);
-	for (size_t n = 0; n < good.len; n += 3) {
-		look_at_garbage((struct slice){ good.data, n });
-		look();
-		shows(0, 0, 0, 0, 1000);
+	w.start_ns += 4 * S; /* which a state that counts knows better */
+	look_at_garbage(&good, good.len);
+	shows(0, 0, 0, 0, 1000);
+	for (size_t n = 0; n < good.len; n++) {
+		look_at_garbage(&good, n);
+		shows(0, 0, 0, 0, 600);
 	}
 	for (size_t at = 0; at < 16; at++) { /* magic, version, ticks a second, CPUs */
 		good.data[at] ^= 0x10;
-		look_at_garbage(slice_of(&good));
-		look();
-		shows(0, 0, 0, 0, 1000);
+		look_at_garbage(&good, good.len);
+		shows(0, 0, 0, 0, 600);
 		good.data[at] ^= 0x10;
 	}
 }
@@ -239,7 +242,7 @@ END_TEST
 /* Anything at all: jumps, resets, times that stand still, CPUs outside, sources that change. */
 START_TEST(random_walk_through_nonsense_never_goes_back)
 {
-	walk_begin((uint64_t)_i * 1299709 + 1, rng(2));
+	walk_begin((uint64_t)_i * 1299709 + 1, _i % 2);
 	for (int i = 0; i < WALK_STEPS; i++) {
 		struct cpumask gain;
 		const uint64_t dt = walk_pass(&gain), before = busy_ticks(w.shown.total);

@@ -386,30 +386,47 @@ START_TEST(huge_counters_saturate)
 }
 END_TEST
 
+/* Looks at the state with one byte wrong, or cut with what is cut off still behind it. */
+static void look_at_damaged(const struct text *good, size_t wrong, size_t n)
+{
+	text_reset(&b.state);
+	text_add(&b.state, good->data, good->len);
+	if (wrong < good->len)
+		b.state.data[wrong] = (char)~b.state.data[wrong];
+	b.state.len = n;
+	look(0);
+}
+
 START_TEST(bytes_that_are_no_state_count_as_none)
 {
+	const size_t version_and_number = 8;
+	autotext good = { 0 };
 	size_t n;
 
+	/* 3 ms an I/O, then 9 ms: 100 × 3 + 50 × 9, or 150 × 6 for who knows no intervals. */
 	host_reads(100, 300, 300);
 	b.device.reads = 100;
 	look(10000);
-	n = b.state.len;
-	/* Cut anywhere, and with any byte of the head wrong. */
+	host_reads(100, 900, 900);
+	b.device.reads = 150;
+	look(10000);
+	text_add(&good, b.state.data, b.state.len);
+	n = good.len;
+	look_at_damaged(&good, n, n);
+	ck_assert_uint_eq(shown(READ_MS), 750);
 	for (size_t cut = 0; cut < n; cut++) {
-		b.state.len = cut;
-		look(0);
-		ck_assert_uint_eq(shown(READ_MS), 300);
+		look_at_damaged(&good, n, cut);
+		ck_assert_uint_eq(shown(READ_MS), 900);
 		ck_assert_uint_eq(b.state.len, n);
 	}
 	for (size_t i = 0; i < n; i++) {
-		b.state.data[i] = (char)~b.state.data[i];
-		look(0);
-		ck_assert_uint_eq(shown(READS), 100);
+		look_at_damaged(&good, i, n);
+		ck_assert_uint_eq(shown(READS), 150);
+		if (i < version_and_number)
+			ck_assert_uint_eq(shown(READ_MS), 900);
 		look(2000);
 		/* At most the garbage is kept as a device that is gone. */
 		ck_assert_uint_le(b.state.len, 2 * n);
-		text_reset(&b.state);
-		look(2000);
 	}
 }
 END_TEST

@@ -110,20 +110,22 @@ START_TEST(a_replayed_read_gives_the_text_that_it_made_the_first_time)
 }
 END_TEST
 
-START_TEST(a_handle_that_is_bound_again_is_counted_again)
+START_TEST(what_is_open_counts_for_its_container_with_every_worker)
 {
 	uint64_t fh = open_one();
 
 	store(fh, "x");
 	next_worker();
+	ck_assert_uint_eq(atomic_load(&box.subject.use->handles), 1);
+	ck_assert_uint_eq(atomic_load(&box.subject.use->pages), 1);
 	ck_assert_int_eq(handles_bind(handles, fh, &box), 0);
-	ck_assert_uint_eq(atomic_load(&use.handles), 1);
-	ck_assert_uint_eq(atomic_load(&use.pages), 1);
+	ck_assert_uint_eq(atomic_load(&box.subject.use->handles), 1);
+	ck_assert_uint_eq(atomic_load(&box.subject.use->pages), 1);
 	ck_assert_int_eq(handles_bind(handles, fh, &box), 0);
-	ck_assert_uint_eq(atomic_load(&use.handles), 1);
+	ck_assert_uint_eq(atomic_load(&box.subject.use->handles), 1);
 	handles_close(handles, fh);
-	ck_assert_uint_eq(atomic_load(&use.handles), 0);
-	ck_assert_uint_eq(atomic_load(&use.pages), 0);
+	ck_assert_uint_eq(atomic_load(&box.subject.use->handles), 0);
+	ck_assert_uint_eq(atomic_load(&box.subject.use->pages), 0);
 }
 END_TEST
 
@@ -213,11 +215,11 @@ START_TEST(closing_gives_back_all_that_was_used)
 
 	store(fh, "text");
 	store(fh, "newer text");
-	ck_assert_uint_eq(atomic_load(&use.pages), 1);
+	ck_assert_uint_eq(atomic_load(&box.subject.use->pages), 1);
 	ck_assert_uint_eq(slab_used(slab), before + 1);
 	handles_close(handles, fh);
 	ck_assert_uint_eq(slab_used(slab), before);
-	ck_assert_uint_eq(atomic_load(&use.pages), 0);
+	ck_assert_uint_eq(atomic_load(&box.subject.use->pages), 0);
 	ck_assert_uint_eq(handles_count(handles), 0);
 	ck_assert_int_eq(references, 0);
 	next_worker();
@@ -282,7 +284,7 @@ END_TEST
 
 START_TEST(one_container_cannot_take_all_handles)
 {
-	struct container other = { .use = &(struct container_use){ 0 } };
+	struct container other = { .subject.use = &(struct use){ .refs = 1 } };
 	uint64_t first = open_one(), fh;
 
 	for (unsigned i = 1; i < HANDLES_PER_CONTAINER; i++)
@@ -295,9 +297,40 @@ START_TEST(one_container_cannot_take_all_handles)
 }
 END_TEST
 
+START_TEST(nor_with_a_new_worker)
+{
+	struct container other = { .subject.use = &(struct use){ .refs = 1 } };
+	uint64_t first = open_one(), fh;
+
+	for (unsigned i = 1; i < HANDLES_PER_CONTAINER; i++)
+		open_one();
+	next_worker();
+	ck_assert_int_eq(handles_open(handles, &meminfo, &box, NULL, &fh), -ENFILE);
+	ck_assert_int_eq(handles_open(handles, &meminfo, &other, NULL, &fh), 0);
+	handles_close(handles, fh);
+	/* Never bound again here, and given back all the same. */
+	handles_close(handles, first);
+	ck_assert_int_eq(handles_open(handles, &meminfo, &box, NULL, &fh), 0);
+	ck_assert_int_eq(handles_open(handles, &meminfo, &box, NULL, &fh), -ENFILE);
+}
+END_TEST
+
+START_TEST(what_an_earlier_version_left_is_counted_once_it_is_read)
+{
+	uint64_t fh = open_one();
+
+	shared->handles[(uint32_t)fh - 1].owner = 0;
+	next_worker();
+	ck_assert_uint_eq(atomic_load(&box.subject.use->handles), 0);
+	ck_assert_int_eq(handles_bind(handles, fh, &box), 0);
+	ck_assert_uint_eq(atomic_load(&box.subject.use->handles), 1);
+	ck_assert_uint_eq(shared->handles[(uint32_t)fh - 1].owner, box.subject.use->owner);
+}
+END_TEST
+
 START_TEST(one_container_cannot_take_all_pages)
 {
-	struct container other = { .use = &(struct container_use){ 0 } };
+	struct container other = { .subject.use = &(struct use){ .refs = 1 } };
 	uint64_t a = open_one(), b = open_one(), c;
 	autotext half = { 0 };
 
@@ -324,7 +357,7 @@ START_TEST(all_handles_open_is_an_error_and_not_a_loss)
 	for (unsigned i = 0; i < HANDOVER_HANDLES; i++)
 		ck_assert_int_eq(handles_open(handles, &meminfo, &host, NULL, &last), 0);
 	ck_assert_int_eq(handles_open(handles, &meminfo, &box, NULL, &fh), -ENFILE);
-	ck_assert_uint_eq(atomic_load(&use.handles), 0);
+	ck_assert_uint_eq(atomic_load(&box.subject.use->handles), 0);
 	handles_close(handles, last);
 	ck_assert_int_eq(handles_open(handles, &meminfo, &box, NULL, &fh), 0);
 }
@@ -412,7 +445,8 @@ int main(void)
 	tcase_add_test(open, a_later_read_gets_the_rest_of_the_same_text);
 	tcase_add_test(open, the_next_worker_serves_the_same_text);
 	tcase_add_test(open, a_replayed_read_gives_the_text_that_it_made_the_first_time);
-	tcase_add_test(open, a_handle_that_is_bound_again_is_counted_again);
+	tcase_add_test(open, what_is_open_counts_for_its_container_with_every_worker);
+	tcase_add_test(open, what_an_earlier_version_left_is_counted_once_it_is_read);
 	tcase_add_test(open, a_trigger_and_who_polls_it_are_handed_to_the_next_worker);
 	tcase_add_test(open, a_later_handle_has_no_trigger_of_an_earlier_one);
 	tcase_add_test(open, what_was_written_does_not_move_what_is_read);
@@ -422,6 +456,7 @@ int main(void)
 	tcase_add_test(open, handles_that_cannot_be_right_are_dropped);
 	tcase_add_test(open, a_slot_knows_the_handle_before_it_is_there);
 	tcase_add_test(open, one_container_cannot_take_all_handles);
+	tcase_add_test(open, nor_with_a_new_worker);
 	tcase_add_test(open, one_container_cannot_take_all_pages);
 	tcase_add_test(open, all_handles_open_is_an_error_and_not_a_loss);
 	suite_add_tcase(s, open);

@@ -133,6 +133,30 @@ START_TEST(an_answered_request_keeps_its_handle_until_the_next_read)
 }
 END_TEST
 
+/* Of a request that was only answered nothing is known that a later one should be told. */
+START_TEST(that_work_ahead_has_failed_outlives_the_request)
+{
+	struct handover_slot *slot = &area->slots[0];
+
+	atomic_store(&slot->ahead, HANDOVER_AHEAD_NOW);
+	handover_slot_clear(slot);
+	ck_assert_uint_eq(atomic_load(&slot->ahead), HANDOVER_AHEAD_NO);
+	ck_assert(!handover_ahead_ends(slot, HANDOVER_AHEAD_FAILED));
+	ck_assert_uint_eq(atomic_load(&slot->ahead), HANDOVER_AHEAD_NO);
+	atomic_store(&slot->ahead, HANDOVER_AHEAD_NOW);
+	ck_assert(handover_ahead_ends(slot, HANDOVER_AHEAD_FAILED));
+	handover_slot_clear(slot);
+	ck_assert_uint_eq(atomic_load(&slot->ahead), HANDOVER_AHEAD_FAILED);
+}
+END_TEST
+
+/* But not the version. */
+static void assert_dares_again(const struct handover *h)
+{
+	for (size_t i = 0; i < HANDOVER_SLOTS; i++)
+		ck_assert_uint_eq(atomic_load(&h->slots[i].ahead), HANDOVER_AHEAD_NO);
+}
+
 START_TEST(a_fresh_connection_inherits_no_request_and_no_handle)
 {
 	area->init.request_len = area->init.reply_len = 80;
@@ -174,6 +198,7 @@ static void use(struct handover *h)
 	atomic_store(&h->pass_through, 1);
 	memcpy(h->slots[15].request, &length, sizeof(length));
 	atomic_store(&h->slots[15].crashes, 1);
+	atomic_store(&h->slots[2].ahead, HANDOVER_AHEAD_FAILED);
 	atomic_store(&h->nodes_used, 2);
 	h->nodes[1].name_len = 3;
 	atomic_store(&h->names_used, 3);
@@ -206,9 +231,11 @@ START_TEST(an_area_of_our_layout_is_taken_as_it_is)
 	int fd;
 
 	use(area);
+	atomic_store(&area->slots[2].ahead, HANDOVER_AHEAD_TOLD);
 	handover_free(area);
 	ck_assert_int_eq(handover_take(area_fd, &fd, &h, &fresh), 0);
 	ck_assert(!fresh);
+	assert_dares_again(h);
 	ck_assert_int_eq(fd, area_fd);
 	assert_frozen_is_kept(h);
 	ck_assert_uint_eq(atomic_load(&h->accounts[0].state), 7);
@@ -227,6 +254,7 @@ static void take_another_layout(void)
 	handover_free(area);
 	ck_assert_int_eq(handover_take(area_fd, &fd, &h, &fresh), 0);
 	ck_assert(fresh);
+	assert_dares_again(h);
 	ck_assert_int_eq(fcntl(area_fd, F_GETFD), -1);
 	ck_assert_uint_eq(h->version, HANDOVER_VERSION);
 	ck_assert_uint_eq(h->size, sizeof(struct handover));
@@ -349,6 +377,7 @@ int main(void)
 	tcase_add_test(c, only_what_is_touched_costs_memory);
 	tcase_add_test(c, what_a_killed_process_wrote_is_still_there);
 	tcase_add_test(c, an_answered_request_keeps_its_handle_until_the_next_read);
+	tcase_add_test(c, that_work_ahead_has_failed_outlives_the_request);
 	tcase_add_test(c, a_fresh_connection_inherits_no_request_and_no_handle);
 	tcase_add_test(c, a_number_of_handles_that_cannot_be_right_is_bounded);
 	tcase_add_test(c, an_area_of_our_layout_is_taken_as_it_is);

@@ -165,6 +165,40 @@ START_TEST(a_refresh_is_announced_unless_the_last_one_was_quick)
 }
 END_TEST
 
+/* Neither a refresh that may be slow nor the wait for another's. */
+START_TEST(who_refuses_what_is_slow_gets_only_what_is_there)
+{
+	const struct host_snapshot *s;
+	struct host_cache cache;
+	struct reader refresher = { .cache = &cache, .now_ns = 3 * S };
+
+	slow_new(&cache);
+	slow_refuse(true);
+	ck_assert_int_eq(host_cache_get(&cache, S, &s), -EAGAIN);
+	ck_assert_uint_eq(slow.loads, 0);
+	cache.quick = true;
+	ck_assert_int_eq(host_cache_get(&cache, S, &s), 0);
+	host_put(s);
+	slow.hold = true;
+	reader_start(&refresher);
+	sem_wait(&slow.begun);
+	ck_assert_int_eq(host_cache_get(&cache, 3 * S, &s), -EAGAIN);
+	ck_assert_int_eq(host_cache_get(&cache, S + 5 * MS, &s), 0);
+	host_put(s);
+	sem_post(&slow.go_on);
+	pthread_join(refresher.thread, NULL);
+	/* it has claimed nothing that others would wait for */
+	slow.hold = false;
+	cache.quick = false;
+	ck_assert_int_eq(host_cache_get(&cache, 5 * S, &s), -EAGAIN);
+	slow_refuse(false);
+	ck_assert_int_eq(host_cache_get(&cache, 5 * S, &s), 0);
+	host_put(s);
+	host_put(refresher.got);
+	host_cache_destroy(&cache);
+}
+END_TEST
+
 START_TEST(nobody_uses_a_snapshot_over_its_grace)
 {
 	const struct host_snapshot *old;
@@ -220,6 +254,7 @@ int main(void)
 	tcase_add_test(c, a_snapshot_is_shared_until_it_is_too_old);
 	tcase_add_test(c, others_use_the_old_snapshot_while_one_refreshes);
 	tcase_add_test(c, a_refresh_is_announced_unless_the_last_one_was_quick);
+	tcase_add_test(c, who_refuses_what_is_slow_gets_only_what_is_there);
 	tcase_add_test(c, nobody_uses_a_snapshot_over_its_grace);
 	tcase_add_test(c, a_failed_refresh_is_told_and_tried_again);
 	suite_add_tcase(s, c);

@@ -3,6 +3,7 @@
  * Descriptors under names, in and out of the environment; a connection that another process left,
  * and what of it is not believed; the service manager's watchdog.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/fuse.h>
 #include <stdio.h>
@@ -10,6 +11,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "../../src/daemon/inherit.h"
@@ -150,6 +152,43 @@ START_TEST(what_is_for_another_process_is_left_alone)
 	ck_assert_int_eq(inherit_take(&taken, &strangers), INHERIT_NOTHING);
 	ck_assert_int_eq(taken.memory, -1);
 	ck_assert_ptr_null(getenv("LISTEN_FDS"));
+}
+END_TEST
+
+/* In a process of its own, for the numbers begin where Check's are. Its exit status. */
+static int take_from_manager(void)
+{
+	struct inherited taken;
+	unsigned strangers;
+	char pid[16];
+	const int null = open_null();
+
+	for (int fd = 3; fd <= 6; fd++)
+		if (fd != null)
+			dup2(null, fd);
+	snprintf(pid, sizeof(pid), "%d", (int)getpid());
+	setenv("LISTEN_PID", pid, 1);
+	setenv("LISTEN_FDS", "3", 1);
+	setenv("LISTEN_FDNAMES", "lxcfs1-memory:stored:lxcfs1-device", 1);
+	if (inherit_take(&taken, &strangers) != INHERIT_MANAGER || strangers != 1)
+		return 1;
+	if (taken.memory != 3 || taken.device != 5)
+		return 2;
+	if (fcntl(3, F_GETFD) != FD_CLOEXEC || fcntl(5, F_GETFD) != FD_CLOEXEC)
+		return 3;
+	return fcntl(4, F_GETFD) >= 0 ? 4 : fcntl(6, F_GETFD) < 0 ? 5 : 0;
+}
+
+START_TEST(of_what_the_manager_gives_only_what_is_nobodys_is_closed)
+{
+	int status;
+	const pid_t child = fork();
+
+	ck_assert_int_ge(child, 0);
+	if (child == 0)
+		_exit(take_from_manager());
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	ck_assert_int_eq(status, 0);
 }
 END_TEST
 
@@ -300,7 +339,9 @@ START_TEST(a_message_arrives_as_it_was_sent)
 	stop_listening();
 	ck_assert(!notify_is_heard());
 	notify("READY=1");
-	ck_assert_int_lt(notify_store(&in), 1);
+	in.memory = open_null();
+	ck_assert_int_eq(notify_store(&in), -ENOTCONN);
+	inherit_close(&in);
 }
 END_TEST
 
@@ -357,7 +398,7 @@ START_TEST(the_watchdog_is_fed_while_requests_come_and_go_or_none_is_there)
 	struct fuse_in_header request = { .len = 40, .unique = 2 };
 	struct handover *h;
 	bool replace;
-	int fd;
+	int fd, none;
 
 	ck_assert_int_eq(handover_new(&fd, &h), 0);
 	listen_as_manager();
@@ -376,6 +417,7 @@ START_TEST(the_watchdog_is_fed_while_requests_come_and_go_or_none_is_there)
 	handover_slot_done(&h->slots[1]);
 	ck_assert(look(&w, h, &(struct connection){ .device = -1, .n = 2 }, &replace) && !replace);
 	ck_assert(!watchdog_look(&w, h, &c)); /* not due */
+	ck_assert_str_eq(message(&none), "");
 	stop_listening();
 	handover_free(h);
 	close(fd);
@@ -394,6 +436,7 @@ int main(void)
 	tcase_add_test(c, words_with_numbers_are_found);
 	tcase_add_test(c, what_one_process_leaves_the_next_one_takes);
 	tcase_add_test(c, what_is_for_another_process_is_left_alone);
+	tcase_add_test(c, of_what_the_manager_gives_only_what_is_nobodys_is_closed);
 	tcase_add_test(c, what_is_missing_or_no_connection_is_refused);
 	tcase_add_test(c, only_what_this_version_can_serve_fits);
 	tcase_add_test(c, a_message_arrives_as_it_was_sent);

@@ -158,6 +158,16 @@ static void assert_why(void (*why)(const struct inspection *, struct text *), co
 	ck_assert_msg(strstr(t.data, phrase), "no '%s' in:\n%s", phrase, t.data);
 }
 
+static void assert_why_not(
+	void (*why)(const struct inspection *, struct text *), const char *phrase)
+{
+	autotext t = { 0 };
+
+	why(&in, &t);
+	text_add(&t, "", 1);
+	ck_assert_msg(!strstr(t.data, phrase), "'%s' in:\n%s", phrase, t.data);
+}
+
 static void assert_visible(const char *list)
 {
 	struct cpumask expected;
@@ -259,13 +269,15 @@ END_TEST
 
 START_TEST(a_cgroup_that_cannot_be_seen_from_here_is_told)
 {
-	static char hierarchy[] = "memory", path[] = "/../other";
+	static char hierarchy[] = "memory", path[8] = "/..";
 
 	setup();
 	in.cgroups[0] = (struct inspect_cgroup){ hierarchy, path, CONTAINER_RULE_OWN };
 	in.n_cgroups = 1;
-	assert_why(inspect_why_memory, "/../other is outside the cgroup namespace");
-	assert_why(inspect_why_cpus, "/../other is outside the cgroup namespace");
+	assert_why(inspect_why_memory, "/.. is outside the cgroup namespace");
+	assert_why(inspect_why_cpus, "/.. is outside the cgroup namespace");
+	strcpy(path, "/..x"); /* a name may begin so */
+	assert_why_not(inspect_why_memory, "outside the cgroup namespace");
 }
 END_TEST
 
@@ -279,6 +291,36 @@ START_TEST(json_is_whole_and_says_null_for_what_is_unlimited)
 	ck_assert(slice_starts(slice_of(&t), "{") && slice_ends(slice_of(&t), "}\n"));
 	ck_assert_ptr_nonnull(memmem(t.data, t.len, "\"value\":null", 12));
 	ck_assert_ptr_nonnull(memmem(t.data, t.len, "\"visible\":\"0-3\"", 15));
+}
+END_TEST
+
+START_TEST(json_is_utf8_whatever_a_cgroup_is_called)
+{
+	static const struct {
+		const char *name, *told;
+	} names[] = {
+		{ "/caf\xc3\xa9", "caf\xc3\xa9" },
+		{ "/\xf0\x9f\x90\xa7", "\xf0\x9f\x90\xa7" },
+		{ "/a\xff!", "a\xef\xbf\xbd!" },
+		{ "/a\xc3", "a\xef\xbf\xbd\"" },             /* cut short */
+		{ "/\xc0\xaf", "\xef\xbf\xbd\xef\xbf\xbd" }, /* too long for what it says */
+		{ "/\xed\xa0\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd" }, /* half a pair */
+		{ "/\x1b[2J", "\\u001b[2J" },
+	};
+	static char hierarchy[] = "memory";
+
+	for (size_t i = 0; i < countof(names); i++) {
+		autotext t = { 0 };
+		char path[32];
+
+		snprintf(path, sizeof(path), "%s", names[i].name);
+		setup();
+		in.cgroups[0] = (struct inspect_cgroup){ hierarchy, path, CONTAINER_RULE_OWN };
+		in.n_cgroups = 1;
+		ck_assert_int_eq(inspect_json(&in, &t), 0);
+		ck_assert_msg(memmem(t.data, t.len, names[i].told, strlen(names[i].told)),
+			"%zu: %.*s", i, (int)t.len, t.data);
+	}
 }
 END_TEST
 
@@ -296,6 +338,7 @@ int main(void)
 	tcase_add_test(c, files_that_are_not_bound_come_first);
 	tcase_add_test(c, a_cgroup_that_cannot_be_seen_from_here_is_told);
 	tcase_add_test(c, json_is_whole_and_says_null_for_what_is_unlimited);
+	tcase_add_test(c, json_is_utf8_whatever_a_cgroup_is_called);
 	suite_add_tcase(s, c);
 	return unit_run(s);
 }

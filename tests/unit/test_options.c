@@ -240,7 +240,8 @@ START_TEST(the_usage_names_every_option_of_the_manual)
 		"-l, --enable-loadavg", "--disable-loadavg", "-o OPTS", "-p, --pidfile=FILE",
 		"-u, --disable-swap", "-v, --version", "--enable-cfs", "--disable-cfs",
 		"--enable-pidfd", "--enable-psi-poll", "--disable-zswap", "--disable-uptime",
-		"--runtime-dir=DIR", "--list-files", "--inspect=PID", "--json" };
+		"--no-seccomp", "--disable-polling", "--runtime-dir=DIR", "--list-files",
+		"--inspect=PID", "--json", "--cdi", "--oci-hook", "--oci-add-hook=BUNDLE" };
 	static char usage[8192];
 	FILE *out = fmemopen(usage, sizeof(usage) - 1, "w");
 

@@ -11,9 +11,11 @@
 #include <unistd.h>
 
 #include "../../src/daemon/loop.h"
+#include "../../src/daemon/near.h"
 #include "../../src/daemon/reply.h"
 #include "../../src/daemon/watch.h"
 #include "internal.h"
+#include "slow.h"
 #include "unit.h"
 
 #define FILE_NODE 20u
@@ -53,6 +55,24 @@ int fs_path(const struct fs *unused, uint64_t number, char *ret, size_t size)
 	return 0;
 }
 
+/* What the loop's thread was like when it worked ahead; how often that was. */
+static _Atomic unsigned worked;
+static struct {
+	uint32_t ahead, length;
+	bool watched, refuses;
+} then;
+
+bool fs_work_ahead(struct fs *unused, const struct handover_slot *slot)
+{
+	(void)unused;
+	then.ahead = atomic_load(&slot->ahead);
+	then.length = handover_slot_length(slot);
+	then.watched = atomic_load(&slot->since_ns) != 0;
+	then.refuses = slow_ahead() == -EAGAIN;
+	atomic_fetch_add(&worked, 1);
+	return true;
+}
+
 static uint64_t trigger;
 
 void triggers_close(struct triggers *unused, uint64_t fh)
@@ -67,8 +87,8 @@ void triggers_close(struct triggers *unused, uint64_t fh)
 static struct handover *area;
 static struct slab *slab;
 static struct fs fs;
-static struct container_use use;
-static struct container box = { .use = &use, .init = 77 };
+static struct use use = { .refs = 1 };
+static struct container box = { .subject.use = &use, .init = 77 };
 static uint64_t fh;
 
 struct release {
@@ -95,7 +115,7 @@ static void setup(void)
 	ck_assert_int_eq(handover_new(&fd, &area), 0);
 	close(fd);
 	ck_assert_int_eq(slab_new(area->pages, area->links, HANDOVER_PAGES, &slab), 0);
-	ck_assert_int_eq(handles_new(area, slab, &fs.handles), 0);
+	ck_assert_int_eq(handles_new(area, slab, NULL, &fs.handles), 0);
 	fs.triggers = (struct triggers *)&trigger;
 	ck_assert_int_eq(handles_open(fs.handles, &info, &box, &area->slots[0], &fh), 0);
 	trigger = fh;
@@ -154,6 +174,63 @@ START_TEST(a_release_that_no_operation_sees_closes_its_handle)
 	ck_assert_uint_eq(out.unique, r.header.unique);
 	ck_assert_int_eq(out.error, -EIO); /* it was not our operation that answered */
 	assert_open(0);
+}
+END_TEST
+
+/* The answer is there before anything is made ahead. */
+static void ask(int kernel, uint32_t opcode)
+{
+	struct {
+		struct fuse_in_header header;
+		struct fuse_open_in in;
+	} r = { { .len = sizeof(r), .opcode = opcode, .unique = 7, .nodeid = FILE_NODE }, { 0 } };
+	struct fuse_out_header out;
+
+	ck_assert_int_eq(write(kernel, &r, sizeof(r)), sizeof(r));
+	ck_assert_int_eq(read(kernel, &out, sizeof(out)), sizeof(out));
+	ck_assert_uint_eq(out.unique, 7);
+}
+
+/* And what it does then is done, for the same thread answers next. Whose reader seems to be far
+ * gives its turn away instead, so this one is thinking (near.h), as far as this machine lets it. */
+static void ask_to_open(int kernel)
+{
+	for (int i = 0; i < 50 && atomic_load(&worked) == 0; i++) {
+		usleep(2 * NEAR_IDLE_NS / NS_PER_US);
+		ask(kernel, FUSE_OPEN);
+		ask(kernel, FUSE_READ);
+	}
+}
+
+START_TEST(after_an_open_is_answered_its_reader_is_worked_for)
+{
+	const int kernel = start_worker();
+
+	ask(kernel, FUSE_GETATTR);
+	ck_assert_uint_eq(atomic_load(&worked), 0);
+	ask_to_open(kernel);
+	ck_assert_uint_eq(atomic_load(&worked), 1);
+	ck_assert_uint_eq(then.ahead, HANDOVER_AHEAD_NOW);
+	ck_assert_uint_eq(then.length, 0);
+	ck_assert(then.watched);
+	ck_assert(then.refuses);
+	for (int i = 0; i < 1000 && atomic_load(&area->slots[0].since_ns) != 0; i++)
+		usleep(1000);
+	ck_assert_uint_eq(atomic_load(&area->slots[0].since_ns), 0);
+	ck_assert_uint_eq(atomic_load(&area->slots[0].ahead), HANDOVER_AHEAD_NO);
+}
+END_TEST
+
+START_TEST(when_that_has_ended_a_worker_nobody_is)
+{
+	const uint32_t failed[] = { HANDOVER_AHEAD_FAILED, HANDOVER_AHEAD_TOLD };
+	int kernel;
+
+	atomic_store(&area->slots[5].ahead, failed[_i]);
+	kernel = start_worker();
+	ask_to_open(kernel);
+	ck_assert_uint_eq(atomic_load(&worked), 0);
+	ck_assert_uint_eq(atomic_load(&area->slots[5].ahead), HANDOVER_AHEAD_TOLD);
 }
 END_TEST
 
@@ -262,6 +339,8 @@ int main(void)
 	tcase_add_loop_test(
 		c, a_killed_reader_is_told_though_the_watch_died_and_holds_nothing, 0, 2);
 	tcase_add_test(c, an_open_that_is_given_up_holds_nothing);
+	tcase_add_test(c, after_an_open_is_answered_its_reader_is_worked_for);
+	tcase_add_loop_test(c, when_that_has_ended_a_worker_nobody_is, 0, 2);
 	tcase_add_test(c, what_is_open_stays_so_when_a_write_to_it_is_given_up);
 	suite_add_tcase(s, c);
 	return unit_run(s);

@@ -67,9 +67,15 @@ END_TEST
 START_TEST(request_timeouts_of_fuse_are_told_unless_zero)
 {
 	static const struct {
-		const char *value;
-		bool told;
-	} cases[] = { { "0\n", false }, { "60\n", true }, { "nonsense\n", false } };
+		const char *of_default, *of_max;
+		bool default_told, max_told;
+	} cases[] = {
+		{ "0\n", "0\n", false, false },
+		{ "0\n", "60\n", false, true },
+		{ "60\n", "0\n", true, false },
+		{ "60\n", "60\n", true, true },
+		{ "nonsense\n", "nonsense\n", false, false },
+	};
 
 	for (size_t i = 0; i < countof(cases); i++) {
 		const struct cgroup_layout none = { .n = 0, .unified = -1 };
@@ -78,14 +84,15 @@ START_TEST(request_timeouts_of_fuse_are_told_unless_zero)
 
 		made_machine("");
 		made_directory("proc/sys/fs/fuse");
-		made_file("proc/sys/fs/fuse/default_request_timeout", "0\n");
-		made_file("proc/sys/fs/fuse/max_request_timeout", cases[i].value);
+		made_file("proc/sys/fs/fuse/default_request_timeout", cases[i].of_default);
+		made_file("proc/sys/fs/fuse/max_request_timeout", cases[i].of_max);
 		ck_assert_int_eq(root_open(made_path, &root), 0);
 		report_lines(&root, &none, true, &t);
 		text_add(&t, "", 1);
-		ck_assert_int_eq(
-			strstr(t.data, "fs.fuse.max_request_timeout is 60") != NULL, cases[i].told);
-		ck_assert_ptr_null(strstr(t.data, "default_request_timeout"));
+		ck_assert_int_eq(strstr(t.data, "fs.fuse.default_request_timeout is 60") != NULL,
+			cases[i].default_told);
+		ck_assert_int_eq(strstr(t.data, "fs.fuse.max_request_timeout is 60") != NULL,
+			cases[i].max_told);
 		root_close(&root);
 		made_remove();
 	}

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../src/daemon/backlog.h"
 #include "../../src/daemon/loop.h"
 #include "../../src/daemon/reply.h"
 #include "../../src/daemon/request.h"
@@ -23,6 +24,9 @@
 #define HANDLES 40u
 #define NODES 30u
 #define ACCOUNTS 20u
+#define SMALL 40u /* requests that wait */
+#define LARGE 4u
+#define DEVICES 4u
 
 /* --- what the modules under test ask of others ------------------------------------------- */
 
@@ -54,6 +58,13 @@ void fs_abandon(struct fs *unused, const struct handover_slot *slot)
 	(void)slot;
 }
 
+bool fs_work_ahead(struct fs *unused, const struct handover_slot *slot)
+{
+	(void)unused;
+	(void)slot;
+	return false;
+}
+
 void fs_release(struct fs *unused, const void *request, size_t length)
 {
 	(void)unused;
@@ -67,25 +78,29 @@ static struct root host_root = ROOT_NONE;
 static struct handover *area;
 static struct slab *slab;
 static struct account_store *accounts;
-static struct container_use use;
-static struct container box = { .use = &use, .init = 77 };
+static struct backlog *backlog;
+static struct use use = { .refs = 1 };
+static struct container box = { .subject.use = &use, .init = 77 };
 
 static void worker_starts(void)
 {
 	ck_assert_int_eq(slab_new(area->pages, area->links, HANDOVER_PAGES, &slab), 0);
-	ck_assert_int_eq(account_store_new(area->accounts, HANDOVER_ACCOUNTS, slab, &accounts), 0);
+	ck_assert_int_eq(
+		account_store_new(area->accounts, HANDOVER_ACCOUNTS, slab, NULL, &accounts), 0);
 	ck_assert_int_eq(tree_new(area, &host_root, &fs.tree), 0);
-	ck_assert_int_eq(handles_new(area, slab, &fs.handles), 0);
+	ck_assert_int_eq(handles_new(area, slab, NULL, &fs.handles), 0);
+	ck_assert_int_eq(backlog_new(area, DEVICES, &backlog), 0);
 	slab_adopted(slab);
 }
 
 static void worker_ends(void)
 {
+	backlog_free(backlog);
 	handles_free(fs.handles);
 	tree_free(fs.tree);
 	account_store_free(accounts);
 	slab_free(slab);
-	use = (struct container_use){ 0 };
+	use = (struct use){ .refs = 1 };
 }
 
 static struct account_key key_of(unsigned i)
@@ -103,7 +118,7 @@ static void keep_account(const struct account_key *key, size_t n)
 	autotext state = { 0 }, predecessor = { 0 };
 	struct account *a;
 
-	if (account_begin(accounts, key, &state, &predecessor, &a) == 0)
+	if (account_begin(accounts, key, NULL, &state, &predecessor, &a) == 0)
 		account_end(a, bytes, n);
 }
 
@@ -125,6 +140,19 @@ static uint64_t number_of(const char *name)
 	if (tree_node(fs.tree, view_by_path("sys/devices/system/cpu")->node, &dir) == 0)
 		tree_number(fs.tree, &dir, slice_str(name), DT_REG, &number);
 	return number;
+}
+
+/* As if read from the device, by a thread that leaves it to others. */
+static void wait_in_line(uint64_t unique, uint32_t length)
+{
+	struct handover_slot *slot = &area->slots[HANDOVER_SLOTS - 1];
+	const struct fuse_in_header header = {
+		.len = length, .unique = unique, .opcode = FUSE_GETATTR, .nodeid = 1
+	};
+
+	memcpy(slot->request, &header, sizeof(header));
+	if (!backlog_put(backlog, slot, unique % DEVICES, (uint32_t)unique % 7, 1))
+		handover_slot_clear(slot);
 }
 
 /* Everything that a worker puts into the area. */
@@ -154,6 +182,10 @@ static void worker_works(void)
 
 		keep_account(&key, 1 + i * 500);
 	}
+	for (unsigned i = 0; i < SMALL; i++)
+		wait_in_line(2 + 2 * i, 56);
+	for (unsigned i = 0; i < LARGE; i++)
+		wait_in_line(1002 + 2 * i, HANDOVER_REQUEST);
 }
 
 static enum account_fate any_fate(const struct account_key *key, void *unused)
@@ -181,6 +213,53 @@ static void use_handle(uint64_t fh)
 	handles_close(fs.handles, fh);
 }
 
+static unsigned n_inits; /* of which the session thinks that they are good */
+
+static void on_init(void *unused, struct fuse_conn_info *conn)
+{
+	(void)unused;
+	(void)conn;
+	n_inits++;
+}
+
+/* To a new session, whose answer goes nowhere. */
+static int replay(const struct handover_init *init)
+{
+	static const struct fuse_lowlevel_ops ops = { .init = on_init };
+	char name[] = "lxcfs";
+	char *argv[] = { name, NULL };
+	struct fuse_args args = FUSE_ARGS_INIT(1, argv);
+	struct fuse_session *session = fuse_session_new(&args, &ops, sizeof(ops), NULL);
+	const int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	int r;
+
+	ck_assert_ptr_nonnull(session);
+	ck_assert_int_eq(fuse_session_custom_io(session, &reply_io, fd), 0);
+	r = loop_replay_init(session, init);
+	fuse_session_destroy(session);
+	fuse_opt_free_args(&args);
+	return r;
+}
+
+/* Whatever waits, in any thread. */
+static void worker_clears_backlog(void)
+{
+	struct handover_slot *slot = &area->slots[HANDOVER_SLOTS - 1];
+	char words[REQUEST_WORDS];
+	unsigned n = 0;
+
+	handover_slot_clear(slot);
+	while (backlog_take(backlog, slot)) {
+		ck_assert_uint_le(++n, HANDOVER_WAITING);
+		ck_assert_uint_ge(handover_slot_length(slot), sizeof(struct fuse_in_header));
+		ck_assert_uint_le(handover_slot_length(slot), HANDOVER_REQUEST);
+		ck_assert_uint_le(atomic_load(&slot->device), DEVICES);
+		request_describe(&fs, slot->request, handover_slot_length(slot), words);
+		handover_slot_clear(slot);
+	}
+	ck_assert_uint_eq(backlog_count(backlog), 0);
+}
+
 /* Whatever a request may ask for, of everything there is. */
 static void worker_serves(void)
 {
@@ -201,6 +280,8 @@ static void worker_serves(void)
 	for (unsigned i = 0; i < ACCOUNTS; i++)
 		keep_account(&area->accounts[i].key, 5000);
 	account_sweep(accounts, any_fate, NULL);
+	replay(&area->init);
+	worker_clears_backlog();
 	for (unsigned i = 0; i < HANDOVER_SLOTS; i++)
 		request_describe(&fs, area->slots[i].request,
 			min_u64(handover_slot_length(&area->slots[i]), HANDOVER_REQUEST), words);
@@ -223,6 +304,11 @@ static const struct section {
 		ACCOUNTS * sizeof(struct account_entry) },
 	{ "links", offsetof(struct handover, links), 300 * sizeof(uint32_t) },
 	{ "pages", offsetof(struct handover, pages), 300 * SLAB_PAGE },
+	{ "backlog", offsetof(struct handover, backlog), 8 + SMALL * sizeof(uint32_t) },
+	{ "small requests", offsetof(struct handover, backlog.small),
+		sizeof(uint8_t[SMALL][HANDOVER_SMALL]) },
+	{ "large requests", offsetof(struct handover, backlog.large),
+		sizeof(uint8_t[LARGE][HANDOVER_REQUEST]) },
 };
 
 static void spoil_byte(uint8_t *from, size_t size)
@@ -256,12 +342,33 @@ static void spoil(const struct section *s)
 		(random() % 2 ? spoil_byte : spoil_number)(from, s->size);
 }
 
+/* What a kernel sent, and what the supervisor said to it. */
+static struct handover_init right_init(void)
+{
+	const struct {
+		struct fuse_in_header header;
+		struct fuse_init_in in;
+	} request = { { .len = sizeof(request), .opcode = FUSE_INIT },
+		{ .major = 7, .minor = 38, .max_readahead = 131072, .flags = UINT32_MAX } };
+	const struct {
+		struct fuse_out_header header;
+		struct fuse_init_out out;
+	} reply = { { .len = sizeof(reply) },
+		{ .major = 7, .minor = 38, .max_readahead = 131072, .max_write = 4096 } };
+	struct handover_init init = { .request_len = sizeof(request), .reply_len = sizeof(reply) };
+
+	memcpy(init.request, &request, sizeof(request));
+	memcpy(init.reply, &reply, sizeof(reply));
+	return init;
+}
+
 static void one_round(size_t first, size_t last)
 {
 	int fd;
 
 	ck_assert_int_eq(handover_new(&fd, &area), 0);
 	close(fd);
+	area->init = right_init();
 	worker_starts();
 	worker_works();
 	worker_ends();
@@ -298,16 +405,11 @@ END_TEST
 
 START_TEST(an_init_that_cannot_be_right_is_refused_or_harmless)
 {
-	char name[] = "lxcfs";
-	char *argv[] = { name, NULL };
-	struct handover_init init;
+	struct handover_init init = right_init();
 
+	ck_assert_int_eq(replay(&init), 0);
+	ck_assert_uint_eq(n_inits, 1);
 	for (int i = 0; i < 500; i++) {
-		struct fuse_args args = FUSE_ARGS_INIT(1, argv);
-		const struct fuse_lowlevel_ops none = { 0 };
-		struct fuse_session *session;
-		int fd = open("/dev/null", O_RDWR);
-
 		srandom((unsigned)i);
 		for (size_t n = 0; n < sizeof(init); n++)
 			((uint8_t *)&init)[n] = (uint8_t)random();
@@ -315,19 +417,41 @@ START_TEST(an_init_that_cannot_be_right_is_refused_or_harmless)
 			init.request_len = (uint32_t)(random() % 300);
 			init.reply_len = (uint32_t)(random() % 300);
 		}
-		if (random() % 2) {
-			const struct fuse_in_header header = { .len = 104, .opcode = 26 };
+		/* Of any other protocol nothing but its number is looked at. */
+		if (random() % 4) {
+			const struct fuse_in_header header = { .len = 104, .opcode = FUSE_INIT };
+			const uint32_t major = 7;
 
 			memcpy(init.request, &header, sizeof(header));
+			memcpy(init.request + sizeof(header), &major, sizeof(major));
 		}
-		session = fuse_session_new(&args, &none, sizeof(none), NULL);
-		ck_assert_ptr_nonnull(session);
-		ck_assert_int_eq(fuse_session_custom_io(session, &reply_io, fd), 0);
-		if (loop_replay_init(session, &init) == 0)
+		if (replay(&init) == 0)
 			ck_assert_uint_le(init.request_len, sizeof(init.request));
-		fuse_session_destroy(session);
-		fuse_opt_free_args(&args);
 	}
+	ck_assert_uint_gt(n_inits, 20);
+}
+END_TEST
+
+/* So is what it answers when it has no memory for the request: every later one would be an error.
+ */
+START_TEST(an_init_that_the_session_answers_with_an_error_is_told)
+{
+	struct handover_init init = right_init();
+	struct {
+		struct fuse_in_header header;
+		struct fuse_init_in in;
+	} request;
+
+	memcpy(&request, init.request, sizeof(request));
+	request.header.unique = 2;
+	request.in.major = 6;
+	memcpy(init.request, &request, sizeof(request));
+	ck_assert_int_eq(replay(&init), -EPROTO);
+	ck_assert_uint_eq(n_inits, 0);
+	request.in.major = 7;
+	memcpy(init.request, &request, sizeof(request));
+	ck_assert_int_eq(replay(&init), 0);
+	ck_assert_uint_eq(n_inits, 1);
 }
 END_TEST
 
@@ -341,6 +465,7 @@ int main(void)
 		c, garbage_in_a_section_costs_values_at_most, 0, (int)countof(sections));
 	tcase_add_test(c, garbage_in_all_sections_at_once_costs_values_at_most);
 	tcase_add_test(c, an_init_that_cannot_be_right_is_refused_or_harmless);
+	tcase_add_test(c, an_init_that_the_session_answers_with_an_error_is_told);
 	suite_add_tcase(suite, c);
 	return unit_run(suite);
 }

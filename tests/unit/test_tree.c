@@ -285,52 +285,6 @@ END_TEST
 
 /* --- the host's directory of CPUs -------------------------------------------------------- */
 
-static char top[] = "/tmp/lxcfs-test-XXXXXX";
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st;
-	(void)type;
-	(void)ftw;
-	return remove(path);
-}
-
-static void make_file(const char *path)
-{
-	autoclose int fd = openat(host_root.top, path, O_CREAT | O_WRONLY | O_CLOEXEC, 0444);
-
-	ck_assert_int_ge(fd, 0);
-}
-
-static void machine_setup(void)
-{
-	static const char *const dirs[] = { "proc", "sys", "sys/cpu", "sys/cpu/cpu0",
-		"sys/cpu/cpu1", "sys/cpu/cpu10", "sys/cpu/cpufreq" };
-
-	fs_worker_setup();
-	ck_assert_ptr_nonnull(mkdtemp(top));
-	for (size_t i = 0; i < countof(dirs); i++) {
-		autofree char *path = NULL;
-
-		ck_assert_int_gt(asprintf(&path, "%s/%s", top, dirs[i]), 0);
-		ck_assert_int_eq(mkdir(path, 0755), 0);
-	}
-	ck_assert_int_eq(root_open(top, &host_root), 0);
-	make_file("sys/cpu/online");
-	make_file("sys/cpu/possible");
-	make_file("sys/cpu/crash_notes_size");
-	make_file("sys/cpu/cpu1/crash_notes");
-	ck_assert_int_eq(symlinkat("../../bus", host_root.top, "sys/cpu/cpu1/subsystem"), 0);
-}
-
-static void machine_teardown(void)
-{
-	root_close(&host_root);
-	nftw(top, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-	memcpy(top + sizeof(top) - 7, "XXXXXX", 6);
-	fs_worker_teardown();
-}
-
 static bool lists(const struct text *listing, const char *name)
 {
 	struct slice rest = slice_of(listing);
@@ -413,7 +367,7 @@ START_TEST(what_the_machine_has_no_file_for_is_in_no_directory)
 	ck_assert_uint_eq(entry_in(TREE_ROOT, "proc"), 2);
 	ck_assert_uint_eq(entry_in(6, "online"), 32);
 	ck_assert_uint_eq(entry_in(2, "meminfo"), 0);
-	make_file("proc/meminfo");
+	fs_machine_file("proc/meminfo");
 	next_worker();
 	ck_assert_uint_eq(entry_in(2, "meminfo"), 20);
 	ck_assert_int_eq(unlinkat(host_root.top, "proc/meminfo", 0), 0);
@@ -442,7 +396,7 @@ int main(void)
 	tcase_add_test(nodes, handed_over_numbers_are_not_trusted);
 	tcase_add_test(nodes, listings_survive_a_round_trip_and_end_at_broken_bytes);
 	suite_add_tcase(s, nodes);
-	tcase_add_checked_fixture(machine, machine_setup, machine_teardown);
+	tcase_add_checked_fixture(machine, fs_machine_setup, fs_machine_teardown);
 	tcase_add_test(machine, a_listing_shows_the_visible_cpus_and_all_that_is_no_cpu);
 	tcase_add_test(machine, a_lookup_finds_what_the_host_has_and_numbers_nothing_else);
 	tcase_add_test(machine, what_the_machine_has_no_file_for_is_in_no_directory);
