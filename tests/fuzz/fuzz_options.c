@@ -17,15 +17,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static struct options options;
 	char name[] = "lxcfs";
 	char *argv[WORDS_MAX + 2] = { name };
-	autotext words = fuzz_text(data, size);
-	int argc = 1;
+	autotext words = fuzz_string(data, size, 1);
+	int argc = 1, r;
 
 	if (!nowhere && !(nowhere = fopen("/dev/null", "w")))
 		return 0;
-	text_add(&words, "", 1);
 	for (size_t at = 0; at < words.len && argc <= WORDS_MAX; at += strlen(words.data + at) + 1)
 		argv[argc++] = words.data + at;
-	if (options_parse(argc, argv, &options, nowhere) == 0)
-		FUZZ_ASSERT(options.action != OPTIONS_SERVE || options.dir);
+	r = options_parse(argc, argv, &options, nowhere);
+	FUZZ_ASSERT(r == 0 || r == 2);
+	FUZZ_ASSERT(r == 2 || options.action != OPTIONS_SERVE || options.dir);
 	return 0;
 }

@@ -17,7 +17,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!pressure_trigger_parse(slice_of(&text), &t))
 		return 0;
 	FUZZ_ASSERT(t.threshold_us > 0 && t.threshold_us <= t.window_us);
-	FUZZ_ASSERT(t.window_us >= 500000 && t.window_us <= 10000000);
+	FUZZ_ASSERT(t.window_us >= 500000 && t.window_us <= 10000000 && t.window_us % 2000000 == 0);
 	pressure_trigger_format(&t, told);
 	FUZZ_ASSERT(strlen(told) + 1 < sizeof(told));
 	FUZZ_ASSERT(pressure_trigger_parse(slice_str(told), &again));

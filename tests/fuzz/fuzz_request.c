@@ -13,6 +13,7 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/fuse.h>
 #include <poll.h>
 #include <stdio.h>
@@ -20,6 +21,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "../../src/daemon/reply.h"
 #include "../../src/daemon/request.h"
 #include "../../src/fs/trigger.h"
 #include "account.h"
@@ -30,6 +32,7 @@
 #include "host.h"
 #include "machine.h"
 #include "slab.h"
+#include "slow.h"
 #include "stalls.h"
 
 #define KNOWN 16
@@ -57,7 +60,8 @@ struct request {
 static struct request *request;
 static uint32_t asked_size;
 static unsigned replies;
-static size_t told; /* bytes of the last reply, without its header */
+static size_t told;      /* bytes of the last reply, without its header */
+static uint32_t revents; /* of the last POLL */
 
 /* --- replies ------------------------------------------------------------------------------- */
 
@@ -69,19 +73,33 @@ static void know(uint64_t *list, unsigned *n, unsigned max, uint64_t number)
 	list[(*n)++ % max] = number;
 }
 
-static void check_entries(const uint8_t *p, size_t n)
+/* Of READDIRPLUS: those of the entry behind them, or none, and then the kernel asks. */
+static void check_attributes(const uint8_t *p, const struct fuse_dirent *of)
+{
+	struct fuse_entry_out entry;
+
+	memcpy(&entry, p, sizeof(entry));
+	FUZZ_ASSERT(entry.nodeid == 0 || entry.nodeid == of->ino);
+	FUZZ_ASSERT(entry.attr.ino == of->ino && IFTODT(entry.attr.mode) == of->type);
+}
+
+/* `attributes`: bytes in front of each entry. */
+static void check_entries(const uint8_t *p, size_t n, size_t attributes)
 {
 	while (n > 0) {
+		const uint8_t *name = p + attributes + FUSE_NAME_OFFSET;
 		struct fuse_dirent entry;
 		size_t length;
 
-		FUZZ_ASSERT(n >= FUSE_NAME_OFFSET);
-		memcpy(&entry, p, FUSE_NAME_OFFSET);
-		length = FUSE_DIRENT_ALIGN(FUSE_NAME_OFFSET + entry.namelen);
+		FUZZ_ASSERT(n >= attributes + FUSE_NAME_OFFSET);
+		memcpy(&entry, p + attributes, FUSE_NAME_OFFSET);
+		length = attributes + FUSE_DIRENT_ALIGN(FUSE_NAME_OFFSET + entry.namelen);
 		FUZZ_ASSERT(length <= n && entry.namelen > 0 && entry.namelen <= NAME_MAX);
-		FUZZ_ASSERT(!memchr(p + FUSE_NAME_OFFSET, '/', entry.namelen));
-		FUZZ_ASSERT(!memchr(p + FUSE_NAME_OFFSET, 0, entry.namelen));
+		FUZZ_ASSERT(!memchr(name, '/', entry.namelen));
+		FUZZ_ASSERT(!memchr(name, 0, entry.namelen));
 		FUZZ_ASSERT(entry.ino != 0);
+		if (attributes != 0)
+			check_attributes(p, &entry);
 		p += length;
 		n -= length;
 	}
@@ -109,7 +127,9 @@ static void check_payload(const uint8_t *p, size_t n)
 		know(handles, &n_handles, REQUESTS_MAX, opened.fh);
 		break;
 	case FUSE_READDIR:
-		check_entries(p, n);
+	case FUSE_READDIRPLUS:
+		check_entries(p, n,
+			request->header.opcode == FUSE_READDIR ? 0 : sizeof(struct fuse_entry_out));
 		FUZZ_ASSERT(n <= asked_size);
 		break;
 	case FUSE_READ:
@@ -125,6 +145,7 @@ static void check_payload(const uint8_t *p, size_t n)
 		memcpy(&says, p, sizeof(says));
 		FUZZ_ASSERT(says.revents == TRIGGER_NONE || says.revents == TRIGGER_QUIET ||
 			says.revents == TRIGGER_EVENT || says.revents == (POLLIN | POLLRDNORM));
+		revents = says.revents;
 		break;
 	default:
 		break;
@@ -178,16 +199,6 @@ static void check_wake_up(void)
 	FUZZ_ASSERT(i < n_polled && note.wakeup.kh != 0);
 }
 
-static ssize_t read_nothing(int fd, void *buffer, size_t size, void *userdata)
-{
-	(void)fd;
-	(void)buffer;
-	(void)size;
-	(void)userdata;
-	errno = EIO;
-	return -1;
-}
-
 /* --- the worker ---------------------------------------------------------------------------- */
 
 static void be_quiet(enum fuse_log_level level, const char *format, va_list args)
@@ -218,12 +229,17 @@ static void send_request(size_t body)
 		fs_release(fs, buf.mem, buf.size);
 		fuse_session_process_buf(session, &buf);
 	}
+	if (request->header.opcode == FUSE_OPEN) {
+		slow_refuse(true);
+		fs_work_ahead(fs, &handover->slots[0]);
+		slow_refuse(false);
+	}
 	handover_slot_clear(&handover->slots[0]);
 }
 
 static void start_session(void)
 {
-	static const struct fuse_custom_io io = { .writev = take_reply, .read = read_nothing };
+	const struct fuse_custom_io io = { .writev = take_reply, .read = reply_io.read };
 	char name[] = "fuzz";
 	char *argv[] = { name, NULL };
 	struct fuse_args args = FUSE_ARGS_INIT(1, argv);
@@ -254,7 +270,7 @@ static void start(void)
 	FUZZ_ASSERT(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, device) == 0);
 	FUZZ_ASSERT(handover_new(&fd, &handover) == 0);
 	FUZZ_ASSERT(slab_new(handover->pages, handover->links, HANDOVER_PAGES, &config.slab) == 0);
-	FUZZ_ASSERT(account_store_new(handover->accounts, HANDOVER_ACCOUNTS, config.slab,
+	FUZZ_ASSERT(account_store_new(handover->accounts, HANDOVER_ACCOUNTS, config.slab, NULL,
 			    &config.accounts) == 0);
 	FUZZ_ASSERT(host_new(root, &config.host) == 0 && cgroup_layout_new(root, &layout) == 0);
 	FUZZ_ASSERT(cgroup_tree_new(layout, 16, &containers.tree) == 0);
@@ -367,7 +383,7 @@ static void ask(const struct wish *w, struct slice data)
 	size_t n;
 
 	if (opcodes[w->opcode % countof(opcodes)] == HAPPENS) {
-		stalls_happen(w->handle, w->offset % STALLS_EVENTS);
+		stalls_happen(w->handle, w->offset % STALLS_EVENTS, data);
 		check_wake_up();
 		return;
 	}
@@ -412,11 +428,33 @@ static void check_service(void)
 	release_all();
 }
 
+/* Nor would inputs arm anything if stalls.c no longer knew the worker's calls for what they are. */
+static void check_stalls(void)
+{
+	const struct wish poll = { .opcode = 7, .node = 3, .size = 9 };
+
+	ask_by_name(0, "proc");
+	ask_by_name(1, "pressure");
+	ask_by_name(2, "cpu");
+	ask(&(struct wish){ .opcode = 1, .node = 3, .offset = O_RDWR }, (struct slice){ "", 0 });
+	ask(&(struct wish){ .opcode = 6, .node = 3 }, slice_str("some 150000 2000000"));
+	ask(&poll, (struct slice){ "", 0 });
+	FUZZ_ASSERT(revents == TRIGGER_QUIET);
+	stalls_happen(0, STALLS_SAID, slice_str("some total=0\n"));
+	ask(&poll, (struct slice){ "", 0 });
+	FUZZ_ASSERT(revents == TRIGGER_QUIET);
+	stalls_happen(0, STALLS_MANY, (struct slice){ "", 0 });
+	ask(&poll, (struct slice){ "", 0 });
+	FUZZ_ASSERT(revents == TRIGGER_EVENT);
+	release_all();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	if (!session) {
 		start();
 		check_service();
+		check_stalls();
 	}
 	for (unsigned i = 0; i < REQUESTS_MAX && size >= 9; i++) {
 		const struct wish w = { data[0], data[1], data[2], data[3],

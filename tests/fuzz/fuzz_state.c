@@ -210,7 +210,7 @@ static void cputime(const struct input *in, bool v1)
 	struct usage u = usage_new(v1);
 
 	if (in->mode == RAW) {
-		text_add(&state, in->bytes.p, in->bytes.n);
+		state = fuzz_text((const uint8_t *)in->bytes.p, in->bytes.n);
 	} else {
 		state = own_state(v1);
 		use(&u, NS_PER_S, NS_PER_S / 2);
@@ -344,7 +344,7 @@ static void disktime(const struct input *in)
 
 	do_io(&d);
 	if (in->mode == RAW) {
-		text_add(&state, in->bytes.p, in->bytes.n);
+		state = fuzz_text((const uint8_t *)in->bytes.p, in->bytes.n);
 	} else {
 		look_at_disk(&d, NOW_NS - 2 * NS_PER_S, &state, &t);
 		disktime_free(&t);

@@ -74,13 +74,12 @@ int stalls_open(void *data, const char *path)
 	return steal_fd(&copy);
 }
 
-static void stall(int fd)
-{
-	static const char text[] =
-		"some avg10=99.00 avg60=99.00 avg300=99.00 total=1000000000000\n"
-		"full avg10=99.00 avg60=99.00 avg300=99.00 total=1000000000000\n";
+static const char many[] = "some avg10=99.00 avg60=99.00 avg300=99.00 total=1000000000000\n"
+			   "full avg10=99.00 avg60=99.00 avg300=99.00 total=1000000000000\n";
 
-	FUZZ_ASSERT(ftruncate(fd, 0) == 0 && write(fd, text, strlen(text)) > 0);
+static void say(int fd, struct slice text)
+{
+	FUZZ_ASSERT(ftruncate(fd, 0) == 0 && write(fd, text.p, text.n) == (ssize_t)text.n);
 }
 
 /* --- waiting ------------------------------------------------------------------------------- */
@@ -115,12 +114,14 @@ int __wrap_epoll_wait(int epfd, struct epoll_event *events, int max, int timeout
 	return 1;
 }
 
-void stalls_happen(unsigned i, enum stalls_event event)
+void stalls_happen(unsigned i, enum stalls_event event, struct slice text)
 {
 	if (i >= n_armed)
 		return;
 	if (event == STALLS_MANY)
-		stall(armed[i].fd);
+		text = slice_str(many);
+	if (event == STALLS_MANY || event == STALLS_SAID)
+		say(armed[i].fd, text);
 	pthread_mutex_lock(&thread.lock);
 	while (!thread.waits)
 		pthread_cond_wait(&thread.changed, &thread.lock);

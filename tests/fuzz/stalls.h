@@ -6,12 +6,14 @@
  */
 #pragma once
 
+#include "parse.h"
 #include "root.h"
 
 enum stalls_event {
 	STALLS_MANY,  /* more than any trigger waits for */
 	STALLS_NONE,  /* an event without any, as the kernel's first one may be */
 	STALLS_ENDED, /* the cgroup is gone */
+	STALLS_SAID,  /* the file says something else */
 	STALLS_EVENTS,
 };
 
@@ -19,8 +21,8 @@ enum stalls_event {
 int stalls_open(void *data, const char *path);
 
 /* The worker's thread gets an event of the i-th trigger that was armed, and has dealt with it when
- * this returns; nothing without such a trigger. */
-void stalls_happen(unsigned i, enum stalls_event event);
+ * this returns; nothing without such a trigger. `text`: what the file says then, of STALLS_SAID. */
+void stalls_happen(unsigned i, enum stalls_event event, struct slice text);
 
 /* No trigger is armed any more. */
 void stalls_forget(void);
