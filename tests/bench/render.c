@@ -77,7 +77,7 @@ static int machine_open(struct machine *m, const char *path, const char *line)
 	if (r == 0)
 		r = slab_new(pages, links, PAGES, &m->slab);
 	if (r == 0)
-		r = account_store_new(entries, ACCOUNTS, m->slab, &m->args.accounts);
+		r = account_store_new(entries, ACCOUNTS, m->slab, NULL, &m->args.accounts);
 	return r == 0 ? find_container(m, line) : r;
 }
 
