@@ -70,7 +70,8 @@ is "$(grep '^ctxt' <<<"$now")" "ctxt 0" "ctxt is 0"
 between "$(awk '$1 == "btime" { print $2 }' <<<"$now")" "$(awk '$1 == "btime" { print $2 - 1 }' /proc/stat)" \
 	"$(awk '$1 == "btime" { print $2 + 1 }' /proc/stat)" "btime is the host's"
 between "$(awk '$1 == "processes" { print $2 }' <<<"$now")" 1 1000 "processes counts the container's"
-between "$(awk '$1 == "procs_running" { print $2 }' <<<"$now")" 1 3 "procs_running is the container's"
+# Who burned every CPU then, and who read, were at least three.
+between "$(awk '$1 == "procs_running" && $2 > n { n = $2 } END { print n + 0 }' "$WORK/idle")" 1 2 "procs_running is the container's"
 none_blocked() { in_container idle grep -q '^procs_blocked 0$' /proc/stat; } # a look may meet one that reads a file
 ok "procs_blocked is the container's" wait_until 15 none_blocked
 is "$(awk '/^cpu/ { print NF }' <<<"$now" | sort -u)" "$(awk '/^cpu/ { print NF }' /proc/stat | sort -u)" \
@@ -110,16 +111,24 @@ between "$increase" $((HZ / 2)) $((HZ * 60)) "which is a burning process's"
 between $(($(awk '$1 == "cpu" { print $2 }' <<<"$stat_2") - $(awk '$1 == "cpu" { print $2 }' <<<"$stat_1"))) \
 	$((increase * (SLOW > 1 ? 55 : 80) / 100)) $((increase + 1)) "most of it in user space"
 
-# Which CPU it was: exactly known on v1; on v2 the one that was busiest on the host.
-[ -n "${CG_V1[cpuacct]-}" ] && least=90 || least=50
+# Which CPU it was: exactly known on v1; on v2 it is taken to be where the host was busy, of which
+# another CPU may have as much (another test, an emulated machine).
+host_busy() { awk -v c="$1" '$1 == c { print $2 + $3 + $4 + $7 + $8 }' /proc/stat; } # CPU: ticks
+
 in_container burner cat /proc/stat >/dev/null
+other=$(host_busy cpu0) # from before to after, so that it is the most the daemon can have seen
 stat_1=$(in_container burner cat /proc/stat)
+this=$(host_busy cpu1) # and this the least
 burn_in burner 4 taskset -c 1
 sleep 3
+this=$(($(host_busy cpu1) - this))
 stat_2=$(in_container burner cat /proc/stat)
+other=$(($(host_busy cpu0) - other))
 end_background
 increase=$(($(busy <<<"$stat_2") - $(busy <<<"$stat_1")))
-between $(($(busy cpu1 <<<"$stat_2") - $(busy cpu1 <<<"$stat_1"))) $((increase * least / 100)) $((increase + 2)) \
+least=$((increase * 90 / 100))
+[ -n "${CG_V1[cpuacct]-}" ] || least=$((least * this / (this + other) - 3))
+between $(($(busy cpu1 <<<"$stat_2") - $(busy cpu1 <<<"$stat_1"))) $least $((increase + 2)) \
 	"the CPU that was busy is the one that shows it"
 
 # ---- the same cgroup with another init
@@ -203,8 +212,9 @@ while ! gone $sampler; do
 done
 wait $sampler $sampler_2 $sampler_3
 end_background
-between "$changes" 5 100 "CPUs and quota changed many times meanwhile"
-is "$(grep -c '^==' "$WORK/stat")" $samples "each second one of stat"
+between "$changes" $((samples / 10)) 100 "CPUs and quota changed many times meanwhile"
+is "$(grep -c '^==' "$WORK"/{stat,uptime,quick} | sed 's/.*://' | xargs)" "$samples $samples $((samples * 8))" \
+	"every sample was taken"
 is "$(shrinking <"$WORK/stat" | head -n 5)" "" "no counter of stat decreases"
 is "$(shrinking <"$WORK/quick" | head -n 5)" "" "nor in quicker samples"
 is "$(grep -v '^==' "$WORK/uptime" | awk '$1 < a || $2 < b { print NR ": " a, b " -> " $0 } { a = $1; b = $2 }' | head -n 5)" "" \

@@ -6,8 +6,8 @@
  *
  * usage: ctchurn COUNT READERS MOUNT LIMIT-FILE MEMORY-DIR [DIR...]
  * prints "containers reads errors wrong longest"; wrong: a text that is not whole, or not this
- * container's. With $CTCHURN_CUT each reads until it is killed, some milliseconds later; longest:
- * how many milliseconds one took to be gone then.
+ * container's. With $CTCHURN_CUT each reads until it is killed, some milliseconds after it has
+ * begun to; longest: how many milliseconds one took to be gone then.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -27,6 +27,9 @@
 static struct counters {
 	_Atomic long containers, reads, errors, wrong, longest;
 } * counters;
+
+/* Shared with the container of the moment: it has begun to read. */
+static _Atomic bool *begun;
 
 static bool cut;
 static const char *mount_dir;
@@ -55,6 +58,7 @@ static ssize_t read_file(const char *file, char *buffer, size_t size)
 
 	snprintf(path, sizeof(path), "%s/%s", mount_dir, file);
 	atomic_fetch_add(&counters->reads, 1);
+	atomic_store(begun, true);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd >= 0) {
 		while ((n = read(fd, buffer + length, size - 1 - (size_t)length)) > 0)
@@ -125,6 +129,16 @@ static long now_ms(void)
 	return t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
+/* Until it has, or has ended instead. */
+static void wait_until_begun(pid_t pid)
+{
+	siginfo_t info = { 0 };
+
+	while (!atomic_load(begun) && info.si_pid == 0 &&
+		waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0)
+		usleep(200);
+}
+
 /* True when the container is gone. */
 static bool end_container(pid_t pid, long id)
 {
@@ -132,6 +146,7 @@ static bool end_container(pid_t pid, long id)
 
 	if (!cut)
 		return waitpid(pid, NULL, 0) == pid;
+	wait_until_begun(pid);
 	usleep((useconds_t)(id * 7919 % 30000));
 	start = now_ms();
 	if (kill(pid, SIGKILL) != 0 || waitpid(pid, NULL, 0) != pid)
@@ -148,6 +163,7 @@ static void one_container(long id)
 	long limit_kb = 65536 + 4 * id;
 	pid_t pid;
 
+	atomic_store(begun, false);
 	if (make_cgroups(id, limit_kb)) {
 		pid = smallct_fork();
 		if (pid == 0)
@@ -158,6 +174,17 @@ static void one_container(long id)
 			atomic_fetch_add(&counters->containers, 1);
 	}
 	smallct_remove(&config, id);
+}
+
+static void *shared_memory(size_t size)
+{
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED) {
+		perror("ctchurn: mmap");
+		exit(1);
+	}
+	return p;
 }
 
 int main(int argc, char **argv)
@@ -175,12 +202,10 @@ int main(int argc, char **argv)
 	config.limit_file = argv[4];
 	config.dirs = argv + 5;
 	cut = getenv("CTCHURN_CUT");
-	counters = mmap(
-		NULL, sizeof(*counters), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (counters == MAP_FAILED)
-		return 1;
+	counters = shared_memory(sizeof(*counters));
 	for (long r = 0; r < readers; r++) {
 		if (fork() == 0) {
+			begun = shared_memory(sizeof(*begun));
 			for (long id = r; id < count; id += readers)
 				one_container(id);
 			_exit(0);

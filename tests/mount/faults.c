@@ -3,13 +3,15 @@
  * A machine that is out of memory or descriptors, or whose files cannot be read, as a daemon meets
  * it: preloaded (LD_PRELOAD), it fails some of the calls of the C library that the daemon and
  * libfuse make. Makes no system call that a worker or its opener may not make, and never fails a
- * read of the device, nor anything of the supervisor's.
+ * read of the device.
  *
  * $LXCFS_FAULTS names a file of six ints of 32 bits that a test writes: whose calls (a pid;
- * negative: everybody's but that one's), which (1 memory, 2 opening, 4 reading files and numbers of
- * the kernel, 8 what the opener opens, 16 watching by epoll, added up), the error, every
- * how-many-th (0: none), and two that count: calls, and those that have failed.
+ * 0: everybody's; 1: theirs who heal; negative: everybody's but that one's), which (1 memory,
+ * 2 opening, 4 reading files, directories, attributes and numbers of the kernel, 8 what the opener
+ * opens, 16 watching by epoll, 32 forking, added up), the error, every how-many-th (0: none), and
+ * two that count: calls, and those that have failed.
  */
+#include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -20,15 +22,19 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
 #include <unistd.h>
 
-enum { MEMORY = 1, OPENING = 2, READING = 4, OPENER = 8, WATCHING = 16 };
+enum { MEMORY = 1, OPENING = 2, READING = 4, OPENER = 8, WATCHING = 16, FORKING = 32 };
+
+#define WHO_HEALS 1
 
 static struct faults {
 	_Atomic int32_t whose;
@@ -40,6 +46,7 @@ static struct faults {
 
 /* Asked for here, since the opener may not. */
 static pid_t self;
+static bool heals; /* and those it forks */
 
 static void know_self(void)
 {
@@ -67,13 +74,38 @@ static bool fails(uint32_t which)
 	if (every == 0 || !(atomic_load(&faults->which) & which))
 		return false;
 	whose = atomic_load(&faults->whose);
-	if (whose > 0 ? self != whose : self == -whose)
+	if (whose == WHO_HEALS ? !heals : whose > 0 ? self != whose : self == -whose)
 		return false;
 	if ((atomic_fetch_add(&faults->calls, 1) + 1) % every != 0)
 		return false;
 	atomic_fetch_add(&faults->failed, 1);
 	errno = atomic_load(&faults->error);
 	return true;
+}
+
+/* By its name, which it gives itself. */
+int prctl(int option, ...)
+{
+	va_list args;
+	unsigned long a[4];
+
+	va_start(args, option);
+	for (size_t i = 0; i < sizeof(a) / sizeof(a[0]); i++)
+		a[i] = va_arg(args, unsigned long);
+	va_end(args);
+	if (option == PR_SET_NAME && strcmp((const char *)a[0], "lxcfs-heal") == 0)
+		heals = true;
+	return (int)syscall(SYS_prctl, option, a[0], a[1], a[2], a[3]);
+}
+
+/* The C library's own, which runs what pthread_atfork(3) was told. */
+pid_t fork(void)
+{
+	static pid_t (*_Atomic next)(void);
+
+	if (!atomic_load(&next))
+		atomic_store(&next, (pid_t(*)(void))dlsym(RTLD_NEXT, "fork"));
+	return fails(FORKING) ? -1 : atomic_load(&next)();
 }
 
 void *__libc_malloc(size_t n);
@@ -147,6 +179,22 @@ ssize_t pread64(int fd, void *buffer, size_t size, off64_t offset)
 ssize_t readlinkat(int dirfd, const char *path, char *buffer, size_t size)
 {
 	return fails(READING) ? -1 : syscall(SYS_readlinkat, dirfd, path, buffer, size);
+}
+
+int fstatat64(int dirfd, const char *path, struct stat64 *st, int flags)
+{
+	return fails(READING) ? -1 : (int)syscall(SYS_newfstatat, dirfd, path, st, flags);
+}
+
+typedef struct dirent64 *readdir_fn(DIR *dir);
+
+struct dirent64 *readdir64(DIR *dir)
+{
+	static readdir_fn *_Atomic next;
+
+	if (!atomic_load(&next))
+		atomic_store(&next, (readdir_fn *)dlsym(RTLD_NEXT, "readdir64"));
+	return fails(READING) ? NULL : atomic_load(&next)(dir);
 }
 
 static bool is_file(int fd)

@@ -1,38 +1,26 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# A worker that runs out of memory or descriptors, or cannot read: whoever reads meanwhile gets a
-# whole text of its own or an error, never a short or empty one or the host's, whoever polls is told,
-# the next one is answered, and nothing grows. What fails is chosen by a library preloaded into the
-# daemon (faults.c).
+# A worker that runs out of memory or descriptors, or cannot read: whoever reads, lists or looks up
+# meanwhile gets a whole answer of its own or an error, never a short or empty one or the host's,
+# whoever polls is told, the next one is answered, and nothing grows. What fails is chosen by a library
+# preloaded into the daemon (faults.c).
 source "$(dirname "$0")/lib.sh"
-plan 30
+source "$TOP/tests/mount/faults.sh"
+plan 46
 
-FAULTS=$WORK/faults
-head -c 24 /dev/zero >"$FAULTS"
 ROUNDS=$((6 / SLOW > 2 ? 6 / SLOW : 2))
 ERRORS='Input/output error|No such device|Cannot allocate memory|Too many open files( in system)?'
-
-put() { # INDEX INT...: into the file
-	local at=$1 n
-
-	shift
-	for n in "$@"; do
-		# shellcheck disable=SC2059 # bytes
-		printf "$(printf '\\x%02x\\x%02x\\x%02x\\x%02x' $((n & 255)) $((n >> 8 & 255)) $((n >> 16 & 255)) $((n >> 24 & 255)))"
-	done | dd of="$FAULTS" bs=4 seek="$at" conv=notrunc status=none
-}
-
-no_faults() { put 3 0; }
-
-# whose which error every: see faults.c.
-faults() { no_faults; put 0 "$1" "$2" "$3"; put 4 0 0; put 3 "$4"; }
 
 FILES="proc/meminfo proc/stat proc/cpuinfo proc/uptime proc/diskstats proc/swaps proc/loadavg proc/slabinfo
 	$CPU_DIR/online $CPU_DIR/offline $CPU_DIR/present $CPU_DIR/possible $CPU_DIR/cpu0/topology/core_id"
 PRESSURE= # where the kernel has it
 [ ! -d /proc/pressure ] || PRESSURE=$(cd / && echo proc/pressure/*)
-FILES=$(xargs <<<"$FILES $PRESSURE")
+# Of the directories that are made up and of those that are passed through.
+DIRECTORIES="ls:${MNT#/} ls:${MNT#/}/proc ls:$CPU_DIR ls:$CPU_DIR/cpu0/topology
+	stat:${MNT#/}/proc stat:$CPU_DIR stat:$CPU_DIR/cpu0 stat:$CPU_DIR/cpu0/topology/core_id
+	look:$CPU_DIR/online look:$CPU_DIR/cpu0 look:$CPU_DIR/cpu0/topology/core_id"
+FILES=$(xargs <<<"$FILES $DIRECTORIES $PRESSURE")
 
 # The container's files, each so often: see poke each.
 read_all() { # DIRECTORY ROUNDS
@@ -49,6 +37,10 @@ wrong() {
 		function shape(file, line, all, column) {
 			all = ""
 			while ((getline line <file) > 0) {
+				if (file ~ /\/(ls|stat):/) {
+					all = all line "\n"
+					continue # nothing of it changes
+				}
 				if (file ~ /diskstats/ && split(line, column) >= 14)
 					continue # there once the container has read from the disk
 				if (line ~ /^cpu[0-9]/) sub(/ .*/, "", line)
@@ -82,11 +74,14 @@ errors_in() { find "$1" -name '*.failed' | wc -l; }
 descriptors() { find "/proc/$1/fd" -mindepth 1 ! -lname '/proc/*/ns' | wc -l; }
 anonymous_kb() { awk '$1 == "RssAnon:" { print $2 }' "/proc/$1/status"; }
 
-LD_PRELOAD=$BUILD/tests/mount/faults.so LXCFS_FAULTS=$FAULTS start_daemon
+start_faulty_daemon
 new_container c --memory=$((256 * MIB)) --cpus=0
 worker=$(a_worker)
 read_all "$WORK/right" 1
 is "$(errors_in "$WORK/right") $(meminfo c MemTotal)" "0 262144" "a container is served"
+# shellcheck disable=SC2012 # names of the kernel's
+is "$(cut -d' ' -f1 "$WORK/right/ls:${CPU_DIR//\//.}.0.out" | xargs)" \
+	"$(LC_ALL=C ls -a /$CPU_DIR | grep -vE '^(cpu[1-9][0-9]*|crash_notes.*)$' | xargs)" "and is listed its own CPU and all that is none"
 
 sweep() { # WHICH ERROR EVERY...
 	local which=$1 error=$2 every
@@ -94,10 +89,11 @@ sweep() { # WHICH ERROR EVERY...
 	shift 2
 	for every in "$@"; do
 		faults "$worker" "$which" "$error" "$every"
-		read_all "$WORK/now" "$ROUNDS"
+		read_all "$WORK/now" "$ROUNDS" || echo "not all was read"
 		no_faults
+		have_failed || echo "nothing has failed: $which, every $every."
 		wrong "$WORK/now"
-		read_all "$WORK/now" 1
+		read_all "$WORK/now" 1 || echo "not all was read afterwards"
 		[ "$(errors_in "$WORK/now")" = 0 ] || echo "an error afterwards: $(cat "$WORK"/now/*.failed)"
 		wrong "$WORK/now"
 	done
@@ -125,28 +121,59 @@ between "$(descriptors "$worker")" 1 $((open_from + 8)) "that has no more descri
 unless_sanitized "memory" between "$(($(anonymous_kb "$worker") - growth_from))" -1000000 1024 "and no more memory"
 
 # ---- a worker that cannot even start
-faults -"$DAEMON_PID" 1 12 3
-kill -KILL "$worker"
-in_container c timeout $((120 * SLOW)) cat /proc/meminfo >"$WORK/late" 2>&1 &
-late=$!
-cannot_start() { grep -qE 'cannot start: Cannot allocate memory' "$DAEMON_LOG"; }
-ok "without memory no worker starts, which is logged" wait_until 20 cannot_start
-no_faults
-wait $late
-is "$(value MemTotal <"$WORK/late")" 262144 "who waits for one meanwhile is answered when there is memory"
-is "$(meminfo c MemTotal)" 262144 "and so is the next one"
+# The supervisor meets the same.
+cannot_start() { # WHOSE WHICH ERROR EVERY LOG-LINE
+	local late
+
+	faults "$1" "$2" "$3" "$4"
+	kill -KILL "$(a_worker)"
+	in_container c timeout $((120 * SLOW)) cat /proc/meminfo >"$WORK/late" 2>&1 &
+	late=$!
+	ok "no worker starts, which is logged: $5" wait_until 20 grep -q "$5" "$DAEMON_LOG"
+	no_faults
+	wait $late
+	is "$(value MemTotal <"$WORK/late")" 262144 "who waits for one meanwhile is answered when that is over"
+	is "$(meminfo c MemTotal)" 262144 "and so is the next one"
+}
+cannot_start 0 $MEMORY 12 3 "the worker cannot start: Cannot allocate memory"
+cannot_start 0 $OPENING 24 3 "the worker cannot start: Too many open files"
+cannot_start 0 $READING 5 3 "the worker cannot start: Input/output error"
+cannot_start "$DAEMON_PID" $FORKING 11 1 "cannot start a worker: Resource temporarily unavailable"
+
+# One call fails, the N-th of those that the next worker makes at its start: the supervisor's are not
+# counted.
+fail_once() { # WHICH ERROR N
+	faults -"$DAEMON_PID" "$1" "$2" 1000000
+	put 4 $((1000000 - $3))
+}
+start_with_less() {
+	local n
+
+	for n in 1 2 3 5 8 12; do
+		fail_once "$1" "$2" "$n"
+		kill -KILL "$(a_worker)"
+		[ "$(meminfo c MemTotal)" = 262144 ] || echo "no answer after call $n failed"
+		have_failed || echo "call $n has not failed"
+		no_faults
+		[ "$(readlink "/proc/$(a_worker)/ns/mnt")" != "$(readlink "/proc/$DAEMON_PID/ns/mnt")" ] ||
+			echo "a worker has the host's mounts after call $n failed"
+	done
+}
+is "$(start_with_less 1 12)" "" "a worker that lacks memory for a moment gets mounts of its own, or the next one does"
+is "$(start_with_less 2 24)" "" "so with one that lacks a descriptor"
 
 # ---- triggers
 if [ -z "$PRESSURE" ]; then
-	skip 15 "a kernel without pressure"
+	skip 19 "a kernel without pressure"
 	exit 0
 fi
 remove_container c
 stop_daemon
-LD_PRELOAD=$BUILD/tests/mount/faults.so LXCFS_FAULTS=$FAULTS start_daemon --enable-psi-poll
+start_faulty_daemon --enable-psi-poll
 new_container c --memory=$((256 * MIB)) --cpus=0
 worker=$(a_worker)
-opener=$(pgrep -P "$worker" lxcfs-opener)
+has_opener() { opener=$(pgrep -P "$worker" lxcfs-opener); }
+wait_until 10 has_opener || bail "nobody opens pressure files"
 read_all "$WORK/right" 1
 
 # Three triggers on each file, and what came of each write: "N ERROR M done".
@@ -165,6 +192,7 @@ sweep_triggers() { # WHICH ERROR EVERY...
 		faults "$worker" "$which" "$error" "$every"
 		arm_all | grep -vxE '([0-9]+ (E(NOMEM|MFILE|NFILE|IO|NODEV)|done) ?)+'
 		no_faults
+		have_failed || echo "nothing has failed of triggers: $which, every $every."
 		[ "$(arm_all)" = "$ALL_DONE" ] || echo "cannot be armed afterwards"
 		wait_until 5 holds 0 || echo "triggers stay"
 		sweep "$which" "$error" "$every"
@@ -193,6 +221,10 @@ is "$(a_worker)" "$worker" "it is still the same worker"
 between "$(descriptors "$worker")" 1 $((open_from + 8)) "that has no more descriptors open than before"
 
 # ---- a worker that cannot arm again
+# What opens the cgroup's files is a process of its own.
+cannot_start "-$DAEMON_PID" $FORKING 11 1 "the worker cannot start: Resource temporarily unavailable"
+is "$(arm_all)" "$ALL_DONE" "and triggers can be armed"
+worker=$(a_worker)
 for i in 1 2 3; do
 	in_container c "$POKE" trigger "full 2000000 2000000" 2 60000 - /proc/pressure/cpu \
 		</dev/null >"$WORK/poll.$i" 2>&1 &

@@ -3,19 +3,21 @@
  * A container that asks for all it can get, and a neighbour that measures what that costs. Must not
  * know what a container should be shown.
  *
- *   flood open COUNT READY PATH
+ *   flood open COUNT READY PATH [STOP DONE]
  *       opens that many times, in as many processes as that takes, keeps all that is given until
- *       killed; READY: "opened N REFUSED-WITH..."
+ *       killed; READY: "tried N opened N REFUSED-WITH..."; with STOP it opens on and on until there
+ *       is such a file, and DONE says the same of all that it tried
  *
  *   flood poll COUNT READY PATH TRIGGER
  *       arms triggers while they are given, polls them in so many threads until killed;
  *       READY: "armed N polling N"
  *
- *   flood read COUNT SECONDS PATH...
- *       so many processes that open, read and close over and over
+ *   flood read COUNT STOP PATH...
+ *       so many processes that open, read and close over and over, until there is a file STOP
  *
- *   flood measure SECONDS START PATH
- *       opens, reads, closes, and looks whether the text begins with START;
+ *   flood measure SECONDS LINE PATH [UNTIL]
+ *       opens, reads, closes, and looks whether the text's first line is LINE, so long and until
+ *       there is a file UNTIL;
  *       "reads N wrong N p50 US p99 US longest US"
  */
 #include <errno.h>
@@ -44,7 +46,7 @@
 #define ERRORS 256
 
 static struct {
-	_Atomic long got, ready;
+	_Atomic long tried, got, ready, done;
 	_Atomic long refused[ERRORS];
 } * shared;
 
@@ -95,42 +97,65 @@ static long most_descriptors(void)
 	return limit.rlim_max > 16384 ? 16384 : (long)limit.rlim_max - 16;
 }
 
-static void open_many(const char *path, long count)
+/* One byte, so that the text is kept for the rest. */
+static void open_one(const char *path)
 {
 	char byte;
+	int fd = open(path, O_RDONLY);
 
-	/* One byte, so that the text is kept for the rest. */
-	while (count-- > 0) {
-		int fd = open(path, O_RDONLY);
+	if (fd >= 0 && read(fd, &byte, 1) == 1)
+		shared->got++;
+	else
+		shared->refused[errno % ERRORS]++;
+	shared->tried++;
+}
 
-		if (fd >= 0 && read(fd, &byte, 1) == 1)
-			shared->got++;
-		else
-			shared->refused[errno % ERRORS]++;
-	}
+static void open_many(const char *path, long count, const char *stop)
+{
+	while (count-- > 0)
+		open_one(path);
 	shared->ready++;
+	while (stop && access(stop, F_OK) < 0)
+		open_one(path);
+	shared->done++;
+}
+
+static void say_opened(const char *where)
+{
+	char text[1024];
+	size_t n = (size_t)snprintf(
+		text, sizeof(text), "tried %ld opened %ld", shared->tried, shared->got);
+
+	for (int e = 0; e < ERRORS; e++)
+		if (shared->refused[e])
+			n += (size_t)snprintf(
+				text + n, sizeof(text) - n, " %s", strerrorname_np(e));
+	say(where, text);
+}
+
+static void wait_for(_Atomic long *count, long processes)
+{
+	while (*count < processes)
+		usleep(10000);
 }
 
 static int flood_open(char **args)
 {
 	const long each = most_descriptors();
-	char text[1024];
+	const char *stop = args[3];
 	long processes = 0;
-	size_t n;
 
 	for (long left = atol(args[0]); left > 0; left -= each, processes++)
 		if (child() == 0) {
-			open_many(args[2], left < each ? left : each);
+			open_many(args[2], left < each ? left : each, stop);
 			stay();
 		}
-	while (shared->ready < processes)
-		usleep(10000);
-	n = (size_t)snprintf(text, sizeof(text), "opened %ld", shared->got);
-	for (int e = 0; e < ERRORS; e++)
-		if (shared->refused[e])
-			n += (size_t)snprintf(
-				text + n, sizeof(text) - n, " %s", strerrorname_np(e));
-	say(args[1], text);
+	wait_for(&shared->ready, processes);
+	say_opened(args[1]);
+	if (stop) {
+		wait_for(&shared->done, processes);
+		say_opened(args[4]);
+	}
 	stay();
 }
 
@@ -176,8 +201,7 @@ static int flood_poll(char **args)
 	pthread_attr_setstacksize(&attr, STACK);
 	while (started < atol(args[0]) && pthread_create(&t, &attr, poll_one, (void *)started) == 0)
 		started++;
-	while (shared->ready < started)
-		usleep(10000);
+	wait_for(&shared->ready, started);
 	snprintf(text, sizeof(text), "armed %ld polling %ld", n_armed, started);
 	say(args[1], text);
 	stay();
@@ -200,12 +224,11 @@ static bool read_whole(const char *path, char *text, size_t size)
 
 static int flood_read(char **args)
 {
-	const uint64_t end = clock_monotonic_ns() + (uint64_t)(atof(args[1]) * 1e9);
 	static char text[65536];
 
 	for (long i = atol(args[0]); i > 0; i--)
 		if (child() == 0) {
-			for (char **path = args + 2; clock_monotonic_ns() < end;
+			for (char **path = args + 2; access(args[1], F_OK) < 0;
 				path = path[1] ? path + 1 : args + 2)
 				read_whole(*path, text, sizeof(text));
 			_exit(0);
@@ -222,6 +245,13 @@ static int by_size(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+static bool first_line_is(const char *text, const char *line)
+{
+	const size_t n = strlen(line);
+
+	return strncmp(text, line, n) == 0 && text[n] == '\n';
+}
+
 static int flood_measure(char **args)
 {
 	const uint64_t end = clock_monotonic_ns() + (uint64_t)(atof(args[0]) * 1e9);
@@ -229,11 +259,11 @@ static int flood_measure(char **args)
 	static char text[65536];
 	long n = 0, wrong = 0;
 
-	while (n < MEASURED && clock_monotonic_ns() < end) {
+	while (n < MEASURED &&
+		(clock_monotonic_ns() < end || (args[3] && access(args[3], F_OK) < 0))) {
 		const uint64_t begin = clock_monotonic_ns();
 
-		if (!read_whole(args[2], text, sizeof(text)) ||
-			strncmp(text, args[1], strlen(args[1])) != 0)
+		if (!read_whole(args[2], text, sizeof(text)) || !first_line_is(text, args[1]))
 			wrong++;
 		us[n++] = (uint32_t)((clock_monotonic_ns() - begin) / 1000);
 	}
@@ -248,10 +278,10 @@ static const struct command {
 	int least, most;
 	int (*run)(char **args);
 } commands[] = {
-	{ "open", 3, 3, flood_open },
+	{ "open", 3, 5, flood_open },
 	{ "poll", 4, 4, flood_poll },
 	{ "read", 3, 64, flood_read },
-	{ "measure", 3, 3, flood_measure },
+	{ "measure", 3, 4, flood_measure },
 };
 
 int main(int argc, char **argv)

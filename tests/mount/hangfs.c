@@ -2,7 +2,8 @@
 /*
  * hangfs DIR: a FUSE file system of one file, DIR/f, whose server answers until SIGUSR1; from then
  * on it takes every request and answers none, so that whoever looks at a path below DIR can not
- * even be killed before this process is. Must not cache anything.
+ * even be killed before this process is. Reads it never answers: to the kernel whoever waits for
+ * the file's content waits for I/O. Must not cache anything.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -38,9 +39,10 @@ static void reply(int fd, uint64_t unique, int error, const void *data, size_t n
 
 static struct fuse_attr attr(uint64_t node)
 {
-	return (struct fuse_attr){
-		.ino = node, .mode = node == FILE_NODE ? S_IFREG | 0444 : S_IFDIR | 0755, .nlink = 1
-	};
+	return (struct fuse_attr){ .ino = node,
+		.mode = node == FILE_NODE ? S_IFREG | 0444 : S_IFDIR | 0755,
+		.nlink = 1,
+		.size = node == FILE_NODE ? 4096 : 0 };
 }
 
 static void answer(int fd, const struct fuse_in_header *in)
@@ -59,6 +61,7 @@ static void answer(int fd, const struct fuse_in_header *in)
 	case FUSE_LOOKUP:
 		reply(fd, in->unique, 0, &entry, sizeof(entry));
 		break;
+	case FUSE_READ:
 	case FUSE_FORGET:
 	case FUSE_BATCH_FORGET:
 	case FUSE_INTERRUPT:

@@ -7,12 +7,14 @@
  *
  *   WHERE WHAT TIMES TEXT
  *
- * WHERE: "read": before a file whose path holds TEXT is read; "fetch": after any request was read;
+ * WHERE: "read": before a file whose path holds TEXT is read; "ahead": the same, by a thread that
+ * has answered what it read last, and so is asked by nobody; "fetch": after any request was read;
  * "reply", "replied": before and after a reply whose content begins with TEXT is written. WHAT: a
- * signal's number, "hang", "spin", or "sleep" (half a second). It is done TIMES times in all, which
- * the record's last four bytes count.
+ * signal's number, "hang", "spin", or "sleep" (a second, which is less than the daemon takes for
+ * stuck). It is done TIMES times in all, which the record's last four bytes count.
  */
 #include <fcntl.h>
+#include <linux/fuse.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -27,6 +29,8 @@
 #include <unistd.h>
 
 #define RULES 4
+#define CONTENT 64
+#define DEVICE "/dev/fuse"
 
 struct rule {
 	char words[124];
@@ -34,6 +38,9 @@ struct rule {
 };
 
 static struct rule *rules;
+
+/* The request that this thread read last, by a rule in force all the time. */
+static _Thread_local bool has_answered;
 
 static __attribute__((constructor)) void start(void)
 {
@@ -46,10 +53,10 @@ static __attribute__((constructor)) void start(void)
 
 static void do_harm(const char *what)
 {
-	const struct timespec half = { 0, 500000000 };
+	const struct timespec second = { 1, 0 };
 
 	if (!strcmp(what, "sleep"))
-		nanosleep(&half, NULL);
+		nanosleep(&second, NULL);
 	else if (!strcmp(what, "hang"))
 		for (;;)
 			poll(NULL, 0, -1); /* a call that a worker may make */
@@ -58,6 +65,11 @@ static void do_harm(const char *what)
 			;
 	else
 		syscall(SYS_tgkill, getpid(), gettid(), atoi(what));
+}
+
+static bool is_read(const char *where)
+{
+	return !strcmp(where, "read") || !strcmp(where, "ahead");
 }
 
 static void consider(struct rule *r, const char *where, const char *subject)
@@ -69,7 +81,7 @@ static void consider(struct rule *r, const char *where, const char *subject)
 	words[sizeof(words) - 1] = '\0';
 	if (sscanf(words, "%15s %15s %u %95s", at, what, &times, text) < 3 || strcmp(at, where))
 		return;
-	if (!strcmp(where, "read") ? !strstr(subject, text) : strncmp(subject, text, strlen(text)))
+	if (is_read(where) ? !strstr(subject, text) : strncmp(subject, text, strlen(text)))
 		return;
 	if (atomic_load(&r->hits) < times && atomic_fetch_add(&r->hits, 1) < times)
 		do_harm(what);
@@ -90,19 +102,56 @@ static bool is_armed(void)
 	return false;
 }
 
+/* What it is of, if any rule is in force. */
+static bool path_of(int fd, char *ret, size_t size)
+{
+	char link[32];
+	ssize_t n;
+
+	if (!is_armed()) {
+		has_answered = false;
+		return false;
+	}
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	n = readlink(link, ret, size - 1);
+	if (n < 0)
+		return false;
+	ret[n] = '\0';
+	return true;
+}
+
+/* True when it is the device. */
 static bool before_read(int fd)
 {
-	char link[32], path[512] = "";
+	char path[512];
 
-	if (!is_armed())
+	if (!path_of(fd, path, sizeof(path)))
 		return false;
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	if (readlink(link, path, sizeof(path) - 1) < 0)
-		return false;
-	if (!strcmp(path, "/dev/fuse"))
+	if (!strcmp(path, DEVICE))
 		return true;
 	harm("read", path);
+	if (has_answered)
+		harm("ahead", path);
 	return false;
+}
+
+/* True when it is a reply, whose content's begin is in `ret`. */
+static bool before_write(int fd, const void *content, size_t size, char ret[CONTENT])
+{
+	char path[512];
+
+	if (!path_of(fd, path, sizeof(path)) || strcmp(path, DEVICE))
+		return false;
+	memset(ret, 0, CONTENT);
+	memcpy(ret, content, size < CONTENT ? size : CONTENT - 1);
+	harm("reply", ret);
+	return true;
+}
+
+static void after_write(const char content[CONTENT])
+{
+	has_answered = true;
+	harm("replied", content);
 }
 
 ssize_t read(int fd, void *buffer, size_t size)
@@ -110,8 +159,10 @@ ssize_t read(int fd, void *buffer, size_t size)
 	const bool device = before_read(fd);
 	ssize_t n = syscall(SYS_read, fd, buffer, size);
 
-	if (device && n > 0)
+	if (device && n > 0) {
+		has_answered = false;
 		harm("fetch", "");
+	}
 	return n;
 }
 
@@ -138,15 +189,24 @@ ssize_t __pread64_chk(int fd, void *buffer, size_t size, off_t offset, size_t ro
 
 ssize_t writev(int fd, const struct iovec *iov, int n)
 {
-	char content[64] = "";
-	ssize_t written;
+	char content[CONTENT];
+	const bool reply = n > 1 && before_write(fd, iov[1].iov_base, iov[1].iov_len, content);
+	ssize_t written = syscall(SYS_writev, fd, iov, n);
 
-	if (n < 2 || !is_armed())
-		return syscall(SYS_writev, fd, iov, n);
-	memcpy(content, iov[1].iov_base,
-		iov[1].iov_len < sizeof(content) ? iov[1].iov_len : sizeof(content) - 1);
-	harm("reply", content);
-	written = syscall(SYS_writev, fd, iov, n);
-	harm("replied", content);
+	if (reply)
+		after_write(content);
+	return written;
+}
+
+ssize_t write(int fd, const void *buffer, size_t size)
+{
+	char content[CONTENT];
+	const size_t header = sizeof(struct fuse_out_header);
+	const bool reply = size > header &&
+		before_write(fd, (const char *)buffer + header, size - header, content);
+	ssize_t written = syscall(SYS_write, fd, buffer, size);
+
+	if (reply)
+		after_write(content);
 	return written;
 }

@@ -3,7 +3,7 @@
 #
 # lxcfs --inspect PID: which container, which limits, from where, and why, in words and as JSON.
 source "$(dirname "$0")/lib.sh"
-plan 41
+plan 44
 
 inspect() { "$LXCFS" --pidfile="$PIDFILE" --inspect "$@" 2>"$WORK/err"; }
 # look PID: asks for JSON and keeps each value as a line "limits.memory.levels.0.says=...", read by a
@@ -91,7 +91,8 @@ start_daemon --enable-cfs -u
 look "$init"
 is "$(json cpus.quota_counts)" True "the running daemon's options count"
 matches "$(json cpus.why)" 'started with --enable-cfs' "and are the reason given"
-matches "$(json swap.why)" 'disable-swap|no swap' "--disable-swap too"
+matches "$(json swap.why)" 'started with --disable-swap' "--disable-swap too"
+is "$(meminfo c SwapTotal)" 0 "which is what its -u says: the container is shown no swap"
 
 # ---- errors
 bash -c 'exit' &
@@ -104,3 +105,10 @@ chmod 755 "$WORK"
 setpriv --reuid 65534 --regid 65534 --clear-groups "$LXCFS" --inspect $$ >"$WORK/out" 2>"$WORK/err2"
 is "$? $(wc -l <"$WORK/err2")" "1 1" "not root: exit 1, one line"
 matches "$(cat "$WORK/err2")" "root" "that says so"
+
+# ---- a cgroup that its owner has called something for a terminal to obey
+new_container e --bare --cgroup=$'odd\e[2J\377' --memory=$((100 * MIB))
+inspect "${CT_PID[e]}" >"$WORK/words"
+is "$(LC_ALL=C tr -d ' -~\n' <"$WORK/words" | od -An -c) $(grep -c 'odd?\[2J?' "$WORK/words" | awk '{ print ($1 > 0) }')" " 1" \
+	"what it prints has no byte that a terminal obeys, whatever a cgroup is called"
+ok "and its JSON can be read" look "${CT_PID[e]}"

@@ -9,7 +9,8 @@
  * LXCFS_INTRUDE_PID: a process that is none of its business; LXCFS_INTRUDE_FILE: a file that it
  * shall not change; LXCFS_INTRUDE_CGROUP: a cgroup's directory; LXCFS_INTRUDE_ONLY: names: no other
  * is tried, for where they would succeed; LXCFS_INTRUDE_LAST: a name: that one alone is tried, and
- * the daemon's handler stays.
+ * the daemon's handler stays, but raise(3) does nothing; LXCFS_INTRUDE_OPENER: whatever is tried,
+ * the process that opens pressure files tries it, and no worker.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -19,12 +20,14 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -103,19 +106,25 @@ static long own_handler(void)
 	return libc_sigaction(SIGSYS, &own, NULL);
 }
 
-/* A call of another architecture, whose numbers are others. */
-static long other_calls(void)
-{
+/* Calls whose numbers are others, of what is allowed by its own number. */
 #ifdef __x86_64__
+#define X32_BIT 0x40000000L
+
+static long by_i386(void)
+{
 	long r;
 
 	__asm__ volatile("int $0x80" : "=a"(r) : "a"(20L /* getpid */) : "memory");
 	return r;
-#else
-	errno = ENOSYS;
-	return -1;
-#endif
 }
+
+#define TRIES_OF_OTHER_ABIS(X)                                                                     \
+	X(i386, by_i386())                                                                         \
+	X(x32, syscall(X32_BIT | SYS_getppid))                                                     \
+	X(x32_of_no_name, syscall(X32_BIT | 1000))
+#else
+#define TRIES_OF_OTHER_ABIS(X)
+#endif
 
 /* The tries: one expression each. */
 #define TRIES(X)                                                                                   \
@@ -164,7 +173,7 @@ static long other_calls(void)
 	X(dumpable, syscall(SYS_prctl, PR_SET_DUMPABLE, 1, 0, 0, 0))                               \
 	X(is_dumpable, is_dumpable())                                                              \
 	X(own_handler, own_handler())                                                              \
-	X(other_calls, other_calls())                                                              \
+	X(no_call, syscall(1000))                                                                  \
 	X(code,                                                                                    \
 		syscall(SYS_mmap, NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS,  \
 			-1, 0))                                                                    \
@@ -176,13 +185,14 @@ static long other_calls(void)
 		return expression;                                                                 \
 	}
 TRIES(ONE)
+TRIES_OF_OTHER_ABIS(ONE)
 
 static const struct {
 	const char *name;
 	long (*call)(void);
 } tries[] = {
 #define ROW(name, expression) { #name, try_##name },
-	TRIES(ROW)
+	TRIES(ROW) TRIES_OF_OTHER_ABIS(ROW)
 };
 
 static void attempt(size_t i)
@@ -217,8 +227,19 @@ static void intrude(void)
 	const char *only = last ? last : getenv("LXCFS_INTRUDE_ONLY");
 
 	for (size_t i = 0; i < sizeof(tries) / sizeof(*tries); i++)
-		if (only ? is_word(only, tries[i].name) : tries[i].call != try_other_calls)
+		if (!only || is_word(only, tries[i].name))
 			attempt(i);
+}
+
+static void intrude_once(void)
+{
+	if (done && atomic_exchange(done, 1) == 0)
+		intrude();
+}
+
+static bool is_for_opener(void)
+{
+	return getenv("LXCFS_INTRUDE_OPENER") != NULL;
 }
 
 /* The daemon's, when it puts up its own handler. */
@@ -229,12 +250,30 @@ int sigaction(int number, const struct sigaction *action, struct sigaction *befo
 	return libc_sigaction(number, action, before);
 }
 
+/* The same is done to outlive it, for the daemon's handlers call it: whoever runs code in a process
+ * can change what its calls lead to. */
+int raise(int number)
+{
+	return getenv("LXCFS_INTRUDE_LAST") ? 0
+					    : (int)syscall(SYS_tgkill, getpid(), gettid(), number);
+}
+
 /* The first that is called, of what a worker alone calls, and with its privileges gone. */
 int epoll_create1(int flags)
 {
-	if (done && atomic_exchange(done, 1) == 0)
-		intrude();
+	if (!is_for_opener())
+		intrude_once();
 	return (int)syscall(SYS_epoll_create1, flags);
+}
+
+/* What the opener alone calls: it is asked for a file, which it does not answer. */
+ssize_t recv(int fd, void *buffer, size_t size, int flags)
+{
+	const ssize_t n = syscall(SYS_recvfrom, fd, buffer, size, flags, NULL, NULL);
+
+	if (is_for_opener())
+		intrude_once();
+	return n;
 }
 
 static __attribute__((constructor)) void prepare(void)

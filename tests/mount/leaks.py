@@ -1,19 +1,23 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Finds values of the host's or of a neighbour's in what a container was shown, for leaks.t. The host,
 a container "a" and its neighbour "b" are read in turns, three times over: what each was shown the
-second time is compared with the first and the third time of both others, so that a value of theirs
-lies between the two, however it moves. What is so in every round, and not 0, is told of unless LIST
-has it. Must not know what the files mean.
+second time is compared with the first and the third time of both others. It is the neighbour's if it
+lies between the two, and the host's if it is as large as the host's in any round, give or take a half,
+for what goes up and down need not lie between; the host has so much of its own (leaks.t) that no
+container's is that large. What is so in every round, and not 0, is told of unless LIST has it. Must
+not know what the files mean.
 
 usage: leaks.py answer SOCKET                  reads for who asks, in a container
-       leaks.py collect DIR ROUNDS PATH...     keeps texts, of a directory's those of all below it, in
+       leaks.py collect DIR ROUND PATH...      keeps texts, of a directory's those of all below it, in
                                                DIR/ROUND.WHO.TIME; LEAKS_SOCKET.WHO answer
        leaks.py audit DIR LIST [FROM TO]       with these, as if TO had been shown, at the moment at
-                                               which FROM was, FROM's files of /proc
+                                               which FROM was, FROM's files of /proc; also tells
+                                               which numbers of these it took for TO's own
        leaks.py pass                           sends an open handle to whoever connects and names a file
        leaks.py receive PATH                   asks for one, and prints what it reads
 """
 import array
+import functools
 import glob
 import json
 import os
@@ -28,6 +32,10 @@ TELLING = 100000  # a number from which on it is the host's wherever in its file
 TREES = ("quota/", "cpuset/")  # below LEAKS_MOUNT: the same files once more (SPEC 4)
 WHO = ("host", "a", "b")
 TIMES = 3
+# How far off a number of the host's may be from readings, as a share of these, by how LIST says that it
+# moves there; "any" is for what it does not say.
+SLACK = {"any": 0.5, "round": 0.25, "steady": 0}
+WAYS = ("round", "steady", "zero")
 APART_S = 0.2  # two times; the daemon's view of the host is up to half as old
 
 
@@ -39,13 +47,15 @@ def in_any_tree(path):
 
 
 def values_of(path, text):
-    """(line's name, column) -> what is there; columns from 1."""
+    """(line's name, column) -> what is there; columns from 1, 0 is the name."""
     values = {}
     for n, line in enumerate(text.splitlines()):
-        words = [w for w in re.split(r"[\s=/,()]+|(?<=\d)-(?=\d)", line) if w]
+        words = [w for w in re.split(r"[\s=/,]+|(?<=\d)-(?=\d)", line) if w]
         if not words:
             continue
-        if path.endswith("/diskstats") and len(words) > 3:
+        if path.endswith("/swaps"):
+            words = line.split()
+        elif path.endswith("/diskstats") and len(words) > 3:
             words.insert(0, words.pop(2))
         elif path.endswith("/cpuinfo"):
             words = [line.split(":")[0].strip()] + (line.split(":", 1) + [""])[1].split()
@@ -53,8 +63,10 @@ def values_of(path, text):
             words.insert(0, str(n))
         name = words[0].rstrip(":")
         # of lines with one name the first; of cpuinfo all say the same but for their numbers
-        for column, word in enumerate(words[1:], 1):
+        for column, word in enumerate([name] + words[1:]):
             values.setdefault((name, column), word)
+    if path.endswith("/cpuinfo"):
+        values["lines", 1] = str(len(text.splitlines()))
     return values
 
 
@@ -75,6 +87,9 @@ def read_list(path):
 
 
 def in_columns(columns, column, word):
+    columns, _, below = columns.partition("<")
+    if below and not (NUMBER.fullmatch(word) and float(word) < float(below)):
+        return False
     if columns in ("words", "numbers"):
         return (columns == "numbers") == bool(NUMBER.fullmatch(word))
     first, _, last = columns.partition("-")
@@ -90,17 +105,23 @@ def is_listed(entries, used, path, name, column, word, whose):
     return False
 
 
+@functools.cache
+def way_of(entries, path, name, column):
+    """How LIST says that the host's numbers there move."""
+    return next((way for file, line, columns, way in entries if way in WAYS
+                 and file.fullmatch(path) and line.fullmatch(name) and in_columns(columns, column, "1")), "any")
+
+
 def is_zero(word):
     return bool(NUMBER.fullmatch(word)) and float(word) == 0
 
 
-def between(word, one, other):
-    """Or the same word."""
-    if word in (one, other):
-        return True
-    if not (NUMBER.fullmatch(word) and NUMBER.fullmatch(one) and NUMBER.fullmatch(other)):
+def is_near(number, readings, slack):
+    """Between the least and the largest or not farther off than that."""
+    if not readings or not all(map(NUMBER.fullmatch, readings)):
         return False
-    return min(float(one), float(other)) <= float(word) <= max(float(one), float(other))
+    numbers = [float(r) for r in readings]
+    return min(numbers) * (1 - slack) <= float(number) <= max(numbers) * (1 + slack)
 
 
 def standing(readings):
@@ -112,24 +133,29 @@ def standing(readings):
     return set.intersection(*numbers) | {m for n in sizes if n for m in (n // 4, n * 1024)}
 
 
-def same(values, one, other, numbers):
-    """What of a file is somebody else's at its place, or is a number of theirs that stands still."""
+def same(path, values, round_of, all_of, numbers, way):
+    """What of a file is somebody else's: a word that theirs has, a number as at its place in theirs of
+    this round, or of all, or one of theirs that stands still."""
+    words = {word for theirs in round_of for word in theirs.values()}
     for key, word in values.items():
-        if is_zero(word):
-            continue
-        if key in one and key in other and between(word, one[key], other[key]):
-            yield key, word
-        elif word.isdigit() and int(word) in numbers:
-            yield key, word
+        if not NUMBER.fullmatch(word):
+            if word in words:
+                yield key, word
+        elif not is_zero(word):
+            moves = way(path, *key)
+            readings = [theirs[key] for theirs in (all_of if moves == "any" else round_of) if key in theirs]
+            if moves == "zero" or word.isdigit() and int(word) in numbers \
+                    or len(readings) > 1 and is_near(word, readings, SLACK[moves]):
+                yield key, word
 
 
-def suspects(shown, readings, in_place):
-    """(file, line and column) -> what of all that was shown is in somebody's readings; in_place: what
-    a file is called there."""
-    before, after = readings[0], readings[-1]
-    numbers = standing((before, after))
+def suspects(shown, readings, all_readings, in_place, way):
+    """(file, line and column) -> what of all that was shown is in somebody's readings of the round, or
+    of all rounds; in_place: what a file is called there."""
+    numbers = standing(readings)
     return {(path, key): word for path, values in shown.items()
-            for key, word in same(values, before.get(in_place(path), {}), after.get(in_place(path), {}), numbers)}
+            for key, word in same(in_any_tree(path), values, [r.get(in_place(path), {}) for r in readings],
+                                  [r.get(in_place(path), {}) for r in all_readings], numbers, way)}
 
 
 def read_rounds(top, shown):
@@ -145,20 +171,43 @@ def read_rounds(top, shown):
     return rounds
 
 
+def in_every(rounds):
+    return set.intersection(*(set(r) for r in rounds))
+
+
+def numbers_of(shown):
+    return {(path, key): word for path, values in shown.items() for key, word in values.items()
+            if NUMBER.fullmatch(word) and not is_zero(word)}
+
+
+def unlisted(entries, used, places, rounds, whose):
+    """Lines of what LIST has in no round: what it passes as too little may have been so in one."""
+    for path, (name, column) in sorted(places):
+        words = [r[path, (name, column)] for r in rounds]
+        if not [w for w in words if is_listed(entries, used, in_any_tree(path), name, column, w, whose)]:
+            yield f"{path}: {name}, column {column}", words[0]
+
+
 def audit(top, list_path, shown):
     rounds = read_rounds(top, shown)
-    entries, used, compared = read_list(list_path), set(), 0
+    entries, used, compared = tuple(read_list(list_path)), set(), 0
+    ways = {"host": functools.partial(way_of, entries), "neighbour": lambda *_: "steady"}
     for who, other in ("a", "b"), ("b", "a"):
         for whose, at, in_place in ("host", "host", in_any_tree), ("neighbour", other, str):
-            found = [suspects(r[who][1], r[at], in_place) for r in rounds]
-            for path, key in sorted(set.intersection(*(set(f) for f in found))):
-                word = found[0][path, key]
-                if not is_listed(entries, used, in_any_tree(path), key[0], key[1], word, whose):
-                    print(f"{who}: {path}: {key[0]}, column {key[1]}: the {whose}'s {word}")
+            around = [(r[at][0], r[at][-1]) for r in rounds]
+            found = [suspects(r[who][1], two, sum(around, ()), in_place, ways[whose])
+                     for r, two in zip(rounds, around)]
+            for place, word in unlisted(entries, used, in_every(found), found, whose):
+                print(f"{who}: {place}: the {whose}'s {word}")
+            if shown == [at, who]:
+                numbers = [numbers_of(r[who][1]) for r in rounds]
+                for place, word in unlisted(entries, used, in_every(numbers) - in_every(found), numbers, whose):
+                    print(f"{who}: {place}: blind to the {whose}'s {word}")
         compared += sum(len(values) for r in rounds for values in r[who][1].values())
     print(f"compared {compared}", file=sys.stderr)
-    for i in set(range(len(entries))) - used:
-        print(f"not needed here: {entries[i][0].pattern} {entries[i][1].pattern}", file=sys.stderr)
+    for i, (file, line, _, whose) in enumerate(entries):
+        if i not in used and whose not in WAYS:
+            print(f"not needed here: {file.pattern} {line.pattern}", file=sys.stderr)
 
 
 # ---- reading ---------------------------------------------------------------------------------------
@@ -217,19 +266,17 @@ def ask(who, paths):
     return {place.removeprefix(MOUNT).lstrip("/"): text for place, text in texts.items()}
 
 
-def collect(top, rounds, paths):
-    for n in range(1, rounds + 1):
-        # What passes through does not move: once is enough for it, and the three times are closer.
-        still = {who: ask(who, [p for p in paths if CPUS in p]) for who in WHO}
-        kept = {}
-        for t in range(1, TIMES + 1):
-            time.sleep(APART_S)
-            for who in WHO:
-                kept[who, t] = still[who] | ask(who, [p for p in paths if CPUS not in p])
-        for (who, t), texts in kept.items():
-            with open(os.path.join(top, f"{n}.{who}.{t}"), "w") as f:
-                json.dump(texts, f)
-        time.sleep(1)
+def collect(top, number, paths):
+    # What passes through does not move: once is enough for it, and the three times are closer.
+    still = {who: ask(who, [p for p in paths if CPUS in p]) for who in WHO}
+    kept = {}
+    for t in range(1, TIMES + 1):
+        time.sleep(APART_S)
+        for who in WHO:
+            kept[who, t] = still[who] | ask(who, [p for p in paths if CPUS not in p])
+    for (who, t), texts in kept.items():
+        with open(os.path.join(top, f"{number}.{who}.{t}"), "w") as f:
+            json.dump(texts, f)
 
 
 # ---- handles over a socket ------------------------------------------------------------------------
@@ -267,6 +314,6 @@ elif sys.argv[1] == "receive":
 elif sys.argv[1] == "answer":
     answer(sys.argv[2])
 elif sys.argv[1] == "collect":
-    collect(sys.argv[2], int(sys.argv[3]), sys.argv[4:])
+    collect(sys.argv[2], sys.argv[3], sys.argv[4:])
 else:
     audit(sys.argv[2], sys.argv[3], sys.argv[4:])

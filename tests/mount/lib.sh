@@ -146,7 +146,19 @@ wait_until() {
 # Milliseconds since boot, for bounds on what goes by meanwhile on a machine that is busy.
 now_ms() { awk '{ printf "%d\n", $1 * 1000 }' /proc/uptime; }
 
+min() { echo $(($1 < $2 ? $1 : $2)); }
+max() { echo $(($1 > $2 ? $1 : $2)); }
+
 gone() { ! kill -0 "$1" 2>/dev/null; }
+
+# An error, not a hang.
+fails() { # COMMAND...
+	local status
+
+	timeout $((5 * SLOW)) "$@" >/dev/null 2>&1
+	status=$?
+	[ $status -ne 0 ] && [ $status -ne 124 ]
+}
 
 # ---- the daemon ----------------------------------------------------------------------------------
 
@@ -155,7 +167,7 @@ DAEMON_LOG=$WORK/daemon.log
 
 is_mounted() { awk -v m="$1" '$5 == m { found = 1 } END { exit !found }' /proc/self/mountinfo; }
 
-daemon_answers() { is_mounted "$MNT" && timeout 5 cat "$MNT/proc/meminfo" >/dev/null 2>&1; }
+daemon_answers() { is_mounted "$MNT" && timeout $((5 * SLOW)) cat "$MNT/proc/meminfo" >/dev/null 2>&1; }
 
 daemon_answers_or_died() { gone "$DAEMON_PID" || daemon_answers; }
 
@@ -172,15 +184,30 @@ start_daemon() {
 	bail "no daemon"
 }
 
+logged() { grep -qE "$1" "$DAEMON_LOG"; } # PATTERN
+
+# Where nobody of ours can tell by reading that it serves; the log is to be empty.
+start_unread() {
+	mkdir -p "$MNT" "$WORK/run"
+	"$LXCFS" --runtime-dir="$WORK/run" --pidfile="$PIDFILE" "$MNT" </dev/null >>"$DAEMON_LOG" 2>&1 &
+	DAEMON_PID=$!
+	wait_until 20 logged 'serving from' || bail "no daemon: $(cat "$DAEMON_LOG")"
+	wait_until 20 is_mounted "$MNT" || bail "no mount"
+}
+
 # What a sanitizer has complained of stays known.
 empty_log() {
 	cat "$DAEMON_LOG" >>"$WORK/earlier.log"
 	: >"$DAEMON_LOG"
 }
 
-# The process that answers: the supervisor's child that does not heal containers' binds.
+# The process that answers: the supervisor's youngest child that has threads (one that heals containers'
+# binds has none, and not its name from the first moment on) and is in its process group (the check of
+# another version is not). One that was killed may stay beside it while its tracer lets it not end, and
+# have the greater number.
 worker_pid() {
-	ps -o pid=,comm= --ppid "$DAEMON_PID" | awk '$2 != "lxcfs-heal" { pid = $1 } END { print pid + 0 }'
+	ps -o pid=,pgid=,nlwp=,stat=,comm= --sort=start_time --ppid "$DAEMON_PID" |
+		awk '$1 != $2 && $3 > 1 && $4 !~ /^Z/ && $5 != "lxcfs-heal" { pid = $1 } END { print pid + 0 }'
 }
 
 # The same, but waits for one: between two workers there is none, and to kill(1) the pid 0 that
@@ -219,7 +246,8 @@ stop_daemon() {
 	kill -TERM "$DAEMON_PID" 2>/dev/null
 	if ! wait_until 10 gone "$DAEMON_PID"; then
 		diag "the daemon does not stop; it is killed"
-		kill -KILL "$(worker_pid)" "$DAEMON_PID" 2>/dev/null
+		# shellcheck disable=SC2046 # a list of pids
+		kill -KILL $(children_of "$DAEMON_PID") "$DAEMON_PID" 2>/dev/null
 	fi
 	wait "$DAEMON_PID" 2>/dev/null
 	DAEMON_PID=
@@ -310,6 +338,16 @@ join_cgroup() {
 	for root in "${CG_ROOTS[@]}"; do
 		echo "$BASHPID" >"$root/$CG_PARENT/$1/cgroup.procs" || return
 	done
+}
+
+# at_root COMMAND...: in no cgroup at all. For a subshell.
+at_root() {
+	local root
+
+	for root in "${CG_ROOTS[@]}"; do
+		echo "$BASHPID" >"$root/cgroup.procs" || return
+	done
+	exec "$@"
 }
 
 # join_path PATH-OF-HIERARCHY... : as the process $1 is.
@@ -638,7 +676,7 @@ expand_list() {
 	echo "${out# }"
 }
 
-# start_readers SECONDS "CONTAINER START FILE"...: reads over and over files of /proc that begin with
+# start_readers SECONDS "CONTAINER FILE START"...: reads over and over files of /proc that begin with
 # START, in the background: sets readers. What each tells of it is in $WORK/loop.N (see poke loop).
 start_readers() {
 	local seconds=$1 what name start file i=0
@@ -646,7 +684,7 @@ start_readers() {
 	shift
 	readers=()
 	for what in "$@"; do
-		read -r name start file <<<"$what"
+		read -r name file start <<<"$what"
 		i=$((i + 1))
 		in_container "$name" "$POKE" loop "$seconds" "$start" "/proc/$file" \
 			>"$WORK/loop.$i" 2>"$WORK/loop.$i.errors" &

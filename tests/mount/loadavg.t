@@ -70,7 +70,7 @@ ticks=$(worker_ticks)
 is "$(wc -w <<<"$sleeps")" 1 "the sampler is a thread"
 sleep 11
 is "$(sampler_sleeps)" "$sleeps" "where nobody reads, it sleeps"
-between $(($(worker_ticks) - ticks)) 0 $((HZ / 50)) "and the daemon uses no CPU"
+unless_sanitized "a thread of its own" between $(($(worker_ticks) - ticks)) 0 $((HZ * SLOW / 50)) "and the daemon uses no CPU"
 
 # ---- an idle one
 matches "$(loadavg c)" "$SHAPE" "the kernel's format"
@@ -80,7 +80,7 @@ between "$(loadavg c | field 5)" 2 4 "threads are its own"
 
 # ---- a change
 # Both are sampled from before the burners on: what one of them counts more, the other may not. One look
-# may meet the reader itself, which is 0.08.
+# may meet readers, a task of which is 0.08; two burners are 0.4 by then.
 others_before=$(first_average_of other)
 before=$(first_average_of c)
 burners 2 c ""
@@ -92,7 +92,7 @@ ok "so does procs_running" within_15_s stat_2_to_4
 none_blocked() { in_container c grep -q '^procs_blocked 0$' /proc/stat; } # a look may meet one that reads a file
 ok "none is blocked" within_15_s none_blocked
 sleep 11 # two more looks
-between "$(first_average_of other)" 0 "$(awk -v b="$others_before" 'BEGIN { print b + 0.1 }')" "another container has nothing of it"
+between "$(first_average_of other)" 0 "$(awk -v b="$others_before" 'BEGIN { print b + 0.3 }')" "another container has nothing of it"
 end_background
 highest=$(first_average_of c)
 ok "and an end does" within_15_s falls_below c "$highest"
@@ -120,7 +120,8 @@ background+=($!)
 is_blocked() { grep -q '^State:.*D' "/proc/$(awk '/^PPid:/ { print $2 }' "/proc/$(last_descendant "$1")/status")/status"; }
 wait_until 10 is_blocked "${background[-1]}"
 loads "$(loadavg blocked)" 1 "a task in state D counts"
-is "$(in_container blocked awk '$1 == "procs_blocked" { print $2 }' /proc/stat)" 1 "procs_blocked tells it"
+one_blocked() { in_container blocked grep -q '^procs_blocked 1$' /proc/stat; }
+ok "procs_blocked tells it" within_15_s one_blocked
 end_background
 
 # ---- what a look costs: a container that runs is looked at, each of its processes
@@ -140,10 +141,19 @@ sampler() {
 	done
 }
 timeout -s INT $((12 + 3 * SLOW)) strace -y -qq -e trace=open,openat,openat2,read,pread64 -o "$WORK/looks" -p "$(sampler)" 2>"$WORK/strace"
-opens=$(while read -r pid; do grep -c "open.*\"$pid/stat\"" "$WORK/looks"; done <"$procs" | sort -u | xargs)
-reads=$(while read -r pid; do grep -c "read([0-9]*</proc/$pid/stat>, .*, 1024) = [1-9]" "$WORK/looks"; done <"$procs" | sort -u | xargs)
-matches "$opens" '^[1-9][0-9]*( [1-9][0-9]*)?$' "each sample opens one file of each process"
-is "$reads" "$opens" "and reads it once, a little"
+# Init's start is compared first, so its file is read twice. The trace may begin or end within a sample.
+looks() { # EXTENDED-REGULAR-EXPRESSION, PID standing for a number: how often it was met, a line for each process
+	while read -r pid; do
+		echo "$(grep -cE "${1//PID/$pid}" "$WORK/looks") $([ "$pid" != "${CT_PID[cost]}" ] || echo init)"
+	done <"$procs" | sort -n
+}
+opens=$(looks 'open.*"PID/stat"')
+reads=$(looks 'read(64)?\([0-9]*</proc/PID/stat>, .*, 1024\) = [1-9]')
+is "$(awk '!$2 { if (!n++) least = $1; most = $1 } $2 { init = $1 }
+	END { print (n >= 5 && least >= 1 && most - least <= 1 && init >= least && init <= 2 * most) }' <<<"$opens")" 1 \
+	"each sample opens one file of each process" || diag "$opens"
+all() { awk '{ n += $1 } END { print n }'; }
+between "$(all <<<"$reads")" $(($(all <<<"$opens") - 1)) $(($(all <<<"$opens") + 1)) "and reads it once, a little"
 is "$(grep -c '/task' "$WORK/looks")" 0 "and asks nobody with one thread for others"
 end_background
 remove_container cost
@@ -154,7 +164,8 @@ if is_v2; then
 	echo threaded >"$CG_V2/$CG_PARENT/threaded/part/cgroup.type"
 	in_part() { join_cgroup threaded/part && exec "$@"; }
 	run_in_background in_part "$POKE" threads 2 600
-	wait_until 10 test -e "/proc/$!/task" && sleep 1
+	has_3_tasks() { [ "$(ls "/proc/$1/task" 2>/dev/null | wc -l)" = 3 ]; }
+	wait_until 10 has_3_tasks $!
 	words=$(join_cgroup threaded && exec cat "$MNT/proc/loadavg")
 	loads "$words" 2 "a domain counts the threads of threaded cgroups once"
 	words=$(in_part cat "$MNT/proc/loadavg")
@@ -193,20 +204,14 @@ is "$(sed -n 2p <<<"$words" | field 6)" "$(head -n 1 <<<"$words")" "without an i
 is "$(sed -n 2p <<<"$words" | field 5)" 1 "and the reader the only thread"
 
 # ---- the root of every hierarchy, but a pid namespace of its own
-at_root() {
-	local root
-
-	for root in "${CG_ROOTS[@]}"; do
-		echo "$BASHPID" >"$root/cgroup.procs" || return
-	done
-	exec "$@"
-}
+threads=$(field 5 </proc/loadavg)
 words=$(at_root unshare -p -f -m --mount-proc --kill-child=KILL \
 	sh -c 'sh -c "echo \$\$; exec cat \"\$1\"" - "$1"; true' - "$MNT/proc/loadavg")
 is "$(sed -n 2p <<<"$words" | field 6)" "$(head -n 1 <<<"$words")" "at the root of every hierarchy the pid follows init"
 between "$(head -n 1 <<<"$words")" 2 9 "which is in a pid namespace of its own"
 now=$(field 5 </proc/loadavg)
-between "$(sed -n 2p <<<"$words" | field 5)" $((now - 20)) $((now + 20)) "and the rest is the kernel's"
+between "$(sed -n 2p <<<"$words" | field 5)" $(($(min "$threads" "$now") - 20)) $(($(max "$threads" "$now") + 20)) \
+	"and the rest is the kernel's"
 
 # ---- another worker
 new_container kept

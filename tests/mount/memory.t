@@ -24,8 +24,6 @@ fill_tmpfs() { # CONTAINER MIB: stays until the container ends
 }
 mount_tmpfs() { in_container "$1" mount -t tmpfs -o size=1g none "$WORK/tmpfs"; }
 
-min() { echo $(($1 < $2 ? $1 : $2)); }
-
 start_daemon
 
 # ---- page cache is available, tmpfs is not
@@ -37,7 +35,12 @@ available=$(meminfo m MemAvailable)
 free=$(meminfo m MemFree)
 cached=$(meminfo m Cached)
 in_container m cat "$SCRATCH/file" >/dev/null
-after=$(in_container m cat /proc/meminfo)
+# Until it shows: the kernel may sum up memory.stat every other second only.
+gained() { # LINE KB-BEFORE KB
+	after=$(in_container m cat /proc/meminfo)
+	[ $(($(value "$1" <<<"$after") - $2)) -ge "$3" ]
+}
+wait_until 5 gained Cached "$cached" $((SIZE * 1024 * 9 / 10))
 between $(($(value Cached <<<"$after") - cached)) $((SIZE * 1024 * 9 / 10)) $((SIZE * 1024 * 11 / 10)) \
 	"a file that is read shows in Cached"
 between $((free - $(value MemFree <<<"$after"))) $((SIZE * 1024 * 9 / 10)) $((SIZE * 1024 * 12 / 10)) \
@@ -48,7 +51,7 @@ mount_tmpfs m
 available=$(meminfo m MemAvailable)
 shmem=$(meminfo m Shmem)
 fill_tmpfs m 100
-after=$(in_container m cat /proc/meminfo)
+wait_until 5 gained Shmem "$shmem" $((98 * 1024))
 between $((available - $(value MemAvailable <<<"$after"))) $((95 * 1024)) $((108 * 1024)) \
 	"100 MiB in tmpfs are gone from MemAvailable"
 between $(($(value Shmem <<<"$after") - shmem)) $((98 * 1024)) $((102 * 1024)) "and show in Shmem"
@@ -57,7 +60,8 @@ anon=$(meminfo m AnonPages)
 in_container m "$POKE" hold $((60 * MIB)) "$WORK/held" &
 background+=($!)
 wait_until 10 test -e "$WORK/held"
-between $(($(meminfo m AnonPages) - anon)) $((58 * 1024)) $((64 * 1024)) "60 MiB of anonymous memory show in AnonPages"
+wait_until 5 gained AnonPages "$anon" $((58 * 1024))
+between $(($(value AnonPages <<<"$after") - anon)) $((58 * 1024)) $((64 * 1024)) "60 MiB of anonymous memory show in AnonPages"
 
 # ---- every line is the kernel's, and within bounds
 shape() { awk '{ print $1, length($0) }' "$@"; }

@@ -3,6 +3,8 @@
 #
 # systemd-nspawn with the README's line, booting systemd: the container and a service in it see
 # themselves, and go on doing so. Here, not among the runtimes, for it is to hold on cgroup v2 as well.
+# Not the README's DIR, which the runtimes' tests have: whoever heals looks for dead binds of it everywhere.
+RT_MNT=/var/lib/lxcfs-nspawn.$$
 source "$(dirname "$0")/../runtimes/lib.sh"
 plan $((5 + GO_ON_TESTS + 1 + 1))
 
@@ -36,7 +38,7 @@ make_root() {
 start_nspawn() {
 	local options
 
-	options=$(readme_commands | sed -n -E 's/^systemd-nspawn -b -D [^ ]+ //p')
+	options=$(readme_commands | sed -n -E "s/^systemd-nspawn -b -D [^ ]+ //; T; s,/var/lib/lxcfs,$MNT,g; p")
 	make_cgroup n && set_limit n memory $RT_BYTES && set_limit n cpus 0 || bail "no cgroup"
 	(
 		trap - EXIT INT TERM

@@ -5,7 +5,7 @@
 # becomes /. It binds what is there, follows none of the image's links, leaves alone what somebody
 # mounted, and never fails. And the CDI spec, which lists what is served.
 source "$(dirname "$0")/lib.sh"
-plan 52
+plan 54
 
 start_daemon
 bundle=$WORK/bundle
@@ -59,10 +59,18 @@ is "$(state nonsense | as_runtime : | count)" "$n" "a word that is not known cou
 matches "$(cat "$WORK/said")" 'all, quota, cpuset and off' "and that is told"
 is "$(printf '{"root":"%s","bundle":"/nowhere"}' "$root" | as_runtime : | count)" "$n" "crun tells the root"
 is "$(echo '{"bundle":"/nowhere"}' | as_runtime : | count)" "$n" "a bundle that cannot be read: where the runtime is"
-is "$(state | as_runtime 'umount "$root/sys"' | grep -c /sys/)" 0 "no sysfs: nothing is bound there"
-is "$(state | as_runtime 'mount --make-shared "$root/proc"' | grep -c ' /proc/')" 0 \
-	"what is shared with other mount namespaces is not bound over"
+got=$(state | as_runtime 'umount "$root/sys"')
+is "$(grep -c /sys/ <<<"$got") $(count <<<"$got")" "0 $((n - 1))" "no sysfs: nothing is bound there alone"
+got=$(state | as_runtime 'mount --make-shared "$root/proc"')
+is "$(grep -c ' /proc/' <<<"$got") $(count <<<"$got")" "0 1" \
+	"what is shared with other mount namespaces is not bound over, the rest is"
 matches "$(cat "$WORK/said")" 'shared' "and that is told"
+# A sanitizer ends a program that has no /proc/self/maps.
+got=$(state | as_runtime 'mkdir -p "$WORK/kernel" && mount --bind /proc "$WORK/kernel"
+	mount -t tmpfs none /proc && mkdir /proc/self && ln -s "$WORK"/kernel/self/* /proc/self && rm /proc/self/fdinfo
+	trap "umount /proc; bound_below" EXIT' 2>/dev/null)
+is "$got$(cat "$WORK/status")" 0 "nor what nobody can tell of whether it is shared"
+is "$(grep -c "No such file.*stay the kernel's" "$WORK/said") $(grep -c shared "$WORK/said")" "2 0" "whose reason is told"
 
 # ---- containers in containers
 nested() { printf '{"root":"%s","annotations":{"org.lxcfs.nested":"yes"}}' "$root"; }
@@ -81,14 +89,13 @@ rm "$root$MNT"
 got=$(state | as_runtime 'mount --bind /dev/null "$root/proc/meminfo"')
 is "$(grep -c . <<<"$got") $(grep -c /proc/meminfo <<<"$got")" "$((n - 1)) 0" "a file that somebody mounted over is left alone"
 is "$(cat "$WORK/said")" "" "silently"
-is "$(state | as_runtime 'mount -t tmpfs none "$root/sys/devices"' | grep -c /sys/)" 0 "so is what a mask hides"
+got=$(state | as_runtime 'mount -t tmpfs none "$root/sys/devices"')
+is "$(grep -c /sys/ <<<"$got") $(count <<<"$got")" "0 $((n - 1))" "so is what a mask hides, and that alone"
 is "$(state | as_runtime '"$LXCFS" --oci-hook "$MNT" <<<"{\"root\":\"$root\"}"' | count)" "$n" \
 	"called twice it binds once"
 
 # ---- a hostile image
 hostile() { # NAME PREPARE: nothing is bound, nothing outside the root changes, the exit status is 0
-	local before=$(grep -c fuse.lxcfs /proc/self/mountinfo)
-
 	got=$(state | as_runtime "$2"'; trap "grep fuse.lxcfs /proc/self/mountinfo | grep -v \" $MNT \" >$WORK/escaped" EXIT')
 	is "$(cat "$WORK/status") $got$(cat "$WORK/escaped")" "0 " "$1"
 }

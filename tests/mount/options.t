@@ -3,7 +3,7 @@
 #
 # The command line: what is accepted, and what is refused with one line that says why.
 source "$(dirname "$0")/lib.sh"
-plan 76
+plan 74
 
 mkdir -p "$MNT" "$WORK/run"
 
@@ -47,8 +47,8 @@ is "$(sort "$WORK/list" | uniq -d; grep -n '[[:space:]]' "$WORK/list")" "" "one 
 # ---- what is refused
 refused 2 'no-such-option' "an unknown option" "$LXCFS" --no-such-option "$MNT"
 refused 2 'no-such-word' "an unknown word of -o" "$LXCFS" -o no-such-word "$MNT"
-refused 2 . "no directory" "$LXCFS"
-refused 2 . "two directories" "$LXCFS" "$MNT" "$WORK"
+refused 2 'no directory' "no directory" "$LXCFS"
+refused 2 "'$WORK' is too much" "two directories" "$LXCFS" "$MNT" "$WORK"
 refused 2 'pidfile' "an option without its value" "$LXCFS" "$MNT" --pidfile
 refused 2 'starts with /' "--cdi for a path that is none for others" "$LXCFS" --cdi mnt
 refused 2 'json' "--json without --inspect" "$LXCFS" --json "$MNT"
@@ -74,9 +74,7 @@ ok "the options of other versions are accepted" daemon_answers
 is "$(grep -c 'serving from cgroup v[12] (.*cpu.*)' "$DAEMON_LOG")" 1 "the start says which cgroups it serves from"
 kill -KILL "$(worker_pid)"
 wait_until 10 daemon_answers
-is "$(grep -c 'serving from' "$DAEMON_LOG")" 1 "which another worker does not repeat"
-timeouts=$(cat /proc/sys/fs/fuse/{default,max}_request_timeout 2>/dev/null | grep -c -v '^0$')
-is "$(grep -c 'fs\.fuse\..*_request_timeout' "$DAEMON_LOG")" "$timeouts" "a request timeout of FUSE is told of where there is one"
+is "$? $(grep -c 'serving from' "$DAEMON_LOG")" "0 1" "which another worker does not repeat"
 is "$(cat "$PIDFILE")" "$DAEMON_PID" "the pidfile has the daemon's pid"
 line=$(awk -v m="$MNT" '$5 == m' /proc/self/mountinfo)
 matches "$line" ' - fuse\.lxcfs ' "the mount's type is fuse.lxcfs"
@@ -106,7 +104,7 @@ unshare -p -f --mount-proc "$LXCFS" --runtime-dir="$WORK/run" --pidfile="$PIDFIL
 outer=$!
 told() { grep -q "host's pid namespace" "$WORK/ns.log"; }
 ok "a daemon that cannot see who asks says so at the start" wait_until 10 told
-is "$(nsenter -t "$(children_of $outer | xargs)" -m timeout 5 cat "$MNT/proc/meminfo" 2>&1 >/dev/null | grep -c 'Input/output error')" 1 "and whom it cannot see gets EIO"
+is "$(nsenter -t "$(children_of $outer | xargs)" -m timeout $((5 * SLOW)) cat "$MNT/proc/meminfo" 2>&1 >/dev/null | grep -c 'Input/output error')" 1 "and whom it cannot see gets EIO"
 kill_tree $outer
 wait $outer 2>/dev/null
 unmount_all "$MNT"
@@ -116,12 +114,11 @@ PIDFILE=$WORK/run/lxcfs.pid
 "$LXCFS" --runtime-dir="$WORK/run" "$MNT" </dev/null >>"$DAEMON_LOG" 2>&1 &
 DAEMON_PID=$!
 wait_until 10 daemon_answers
-is "$(cat "$WORK/run/lxcfs.pid")" "$DAEMON_PID" "without --pidfile it is lxcfs.pid in the runtime directory"
+is "$? $(cat "$WORK/run/lxcfs.pid")" "0 $DAEMON_PID" "without --pidfile it is lxcfs.pid in the runtime directory"
 stop_daemon
 
 start_daemon --disable-uptime -u
 new_container c --memory=$((100 * MIB))
-between "$(in_container c cut -d. -f1 /proc/uptime)" $(($(cut -d. -f1 /proc/uptime) - 2 * SLOW)) \
-	"$(cut -d. -f1 /proc/uptime | awk -v s="$SLOW" '{ print $1 + 5 * s }')" "--disable-uptime: the host's uptime"
+host_uptime=$(cut -d. -f1 /proc/uptime)
+between "$(in_container c cut -d. -f1 /proc/uptime)" "$host_uptime" "$(cut -d. -f1 /proc/uptime)" "--disable-uptime: the host's uptime"
 is "$(meminfo c MemTotal)" 102400 "and the rest is the container's"
-is "$(meminfo c SwapTotal)" 0 "-u: no swap"

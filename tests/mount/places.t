@@ -4,7 +4,7 @@
 # Where the daemon and the cgroups are: in whatever cgroup or cgroup namespace it was started, wherever
 # the hierarchies are mounted and whatever cgroups are called, containers see themselves.
 source "$(dirname "$0")/lib.sh"
-plan 31
+plan 32
 
 PLACE="$WORK/another place"
 test_cleanup() { unmount_place; }
@@ -127,7 +127,8 @@ stop_daemon
 # On v2 a cgroup with processes cannot have controllers below it, so the daemon is in a leaf.
 CG_NO_ENABLE=1 make_cgroup nest/daemon
 elsewhere nest -C move_to_leaf
-start_daemon
+empty_log
+start_unread # this shell is outside
 sees "a cgroup namespace around the daemon and its containers" nest/
 stop_daemon
 
@@ -140,9 +141,12 @@ unmount_place
 # A cgroup namespace that does not hold the containers cannot tell their cgroups.
 empty_log
 elsewhere daemon -C true
-start_daemon
+start_unread
 new_container a --memory=$((100 * MIB))
-is "$(meminfo a MemTotal)" "$HOST_MEM_KB" "a cgroup namespace beside the containers: they see the host"
+told_of() { in_container a cat "/$1" 2>&1 | sed 's/.*: //'; }
+is "$(for file in $SERVED $CPU_DIR/online; do told_of "$file"; done | sort -u)" "Input/output error" \
+	"a cgroup namespace beside the containers: every file tells them an error, and nothing of the host"
+is "$(at_root cat "$MNT/proc/meminfo" | value MemTotal)" "$HOST_MEM_KB" "whoever is around it, in no cgroup, sees the host"
 is "$(grep -c 'in the host.s cgroup namespace' "$DAEMON_LOG" | awk '{ print ($1 > 0) }')" 1 "but the start says so, and how to mend it"
 matches "$(cat "$DAEMON_LOG")" 'of process [0-9]+ is outside the daemon.s cgroup namespace' "and so does the first who asks"
 remove_container a

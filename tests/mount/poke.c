@@ -234,7 +234,7 @@ static void read_once(
 	if (n < 0) {
 		if (tally->errors++ < 3)
 			fprintf(stderr, "poke: %s: %s\n", path, strerror(errno));
-	} else if (*start && !whole_text(buffer, length, start) && tally->broken++ < 3) {
+	} else if (start && !whole_text(buffer, length, start) && tally->broken++ < 3) {
 		fprintf(stderr, "poke: %s: broken text of %zd bytes\n", path, length);
 	}
 	if (now_ns() - begin > tally->longest_ns)
@@ -284,7 +284,7 @@ static int poke_times(char **args)
 	struct tally tally = { 0 };
 
 	for (long i = atol(args[0]); i > 0; i--)
-		read_once(args[1], "", content, sizeof(content), &tally);
+		read_once(args[1], NULL, content, sizeof(content), &tally);
 	return tally.errors != 0;
 }
 
@@ -405,6 +405,8 @@ static const struct command {
 	{ "burn", 1, poke_burn },
 	{ "threads", 2, poke_threads },
 	{ "blocked", 1, poke_blocked },
+	{ "mark", 3, poke_mark },
+	{ "pulse", 2, poke_pulse },
 };
 
 int main(int argc, char **argv)

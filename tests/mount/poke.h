@@ -33,3 +33,7 @@ int poke_each(char **args);
 
 /* poke_try.c */
 int poke_try(char **args);
+
+/* poke_mark.c */
+int poke_mark(char **args);
+int poke_pulse(char **args);

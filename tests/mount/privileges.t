@@ -4,7 +4,7 @@
 # What the daemon's processes may do: nothing but what they are for, even when an attacker's code
 # runs in the worker.
 source "$(dirname "$0")/lib.sh"
-plan $((36 + 0${CG_V2:+6}))
+plan $((46${CG_V2:+ + 15}))
 
 status_of() { # PID WORD
 	value "$2" <"/proc/$1/status"
@@ -63,7 +63,7 @@ is "$(writable "$worker" "$DAEMON_LOG")" "" "it holds nothing to write to but th
 is "$(awk '$1 == "cpu" { n++ } END { print n }' < <(in_container c cat /proc/stat))" 1 "and serves"
 
 # ---- mounts of the host that come and go
-mkdir "$WORK/disk" "$WORK/hierarchy"
+mkdir "$WORK/disk"
 mount -t tmpfs none "$WORK/disk"
 is "$(in_worker_mounts "$worker" "$WORK/disk"; echo $?)" 1 "what the host mounts elsewhere does not come to it"
 umount "$WORK/disk"
@@ -91,10 +91,34 @@ intruded() { # [OPTION...]
 	LD_PRELOAD=$BUILD/tests/mount/intrude.so start_daemon "$@"
 }
 
+holds_socket_alone() { [ -z "$(writable "$1" "$DAEMON_LOG" | grep -v 'socket:')" ]; }
+
+# Beside what the opener and the worker hold anyway.
+trigger_is_all_there_is() {
+	local armed
+
+	if [ ! -d /proc/pressure ]; then
+		skip 4 "this kernel has no pressure files"
+		return
+	fi
+	new_container t
+	in_container t "$POKE" trigger "some 200000 2000000" 1 $((600000 * SLOW)) - /proc/pressure/cpu \
+		</dev/null >"$WORK/trigger" 2>&1 &
+	armed=$! # ends with its container, too
+	ok "a container arms a trigger" wait_until $((10 * SLOW)) holds 1
+	matches "$(writable "$(worker_pid)" "$DAEMON_LOG" | grep -v 'socket:')" '^[0-9]+: [^ ]*/t/cpu\.pressure$' \
+		"whose file the worker then has to write to, and nothing else"
+	ok "while the process that opened it has not, soon after" wait_until $((10 * SLOW)) holds_socket_alone "$opener"
+	kill_tree $armed
+	wait $armed 2>/dev/null
+	ok "it goes with who armed it" wait_until $((10 * SLOW)) holds 0
+	remove_container t
+}
+
 attacked=("" --enable-psi-poll)
 if [ -n "$SANITIZED" ]; then # such a worker has no filter, and the attack does what it can
 	attacked=()
-	skip $((14 + 0${CG_V2:+6})) "the filter: the sanitizer's"
+	skip $((8${CG_V2:+ + 10})) "the filter: the sanitizer's"
 fi
 for option in ${attacked[@]+"${attacked[@]}"}; do
 	intruded ${option:+"$option"}
@@ -103,7 +127,8 @@ for option in ${attacked[@]+"${attacked[@]}"}; do
 	is "$(cat "$WORK/file")" untouched "a file that it wanted to change is as it was"
 	ok "a process that it wanted to change too" kill -0 $victim
 	if [ "$option" = --enable-psi-poll ] && [ -n "$CG_V2" ]; then
-		opener=$(children_of "$(worker_pid)" | xargs)
+		is_confined() { opener=$(children_of "$(worker_pid)" | xargs) && [ "$(status_of "$opener" Seccomp)" = 2 ]; }
+		wait_until 10 is_confined
 		is "$(cat "/proc/$opener/comm")" lxcfs-opener "pressure files are opened by a process beside the worker"
 		is "$(capabilities "$opener")" "$none $none $none $none $none" "which has no capability"
 		is "$(status_of "$opener" Seccomp)" 2 "and a filter of its own"
@@ -111,26 +136,58 @@ for option in ${attacked[@]+"${attacked[@]}"}; do
 			setpriv --bounding-set -all --inh-caps -all cat "/proc/$opener/environ"
 		is "$(writable "$opener" "$DAEMON_LOG" | grep -v 'socket:')" "" "and nothing to write to"
 		is "$(writable "$(worker_pid)" "$DAEMON_LOG" | grep -v 'socket:')" "" "nor has the worker, but the socket to it"
+		trigger_is_all_there_is
 	fi
 	stop_daemon
 done
-for call in ${attacked[@]+ptrace rt_sigaction}; do
-	export LXCFS_INTRUDE_LAST=${call/rt_sigaction/own_handler}
+
+# Its last try, and what the log has of it. Those of other ABIs are of calls that are allowed by their
+# own number.
+last=(ptrace ptrace own_handler rt_sigaction no_call "number 1000")
+other_abis=(i386 "getpid of the i386 ABI" x32 "getppid of the x32 ABI" x32_of_no_name "number 1000 of the x32 ABI")
+if [ -n "$SANITIZED" ]; then
+	last=()
+	skip 9 "the filter: the sanitizer's"
+fi
+if [ "$(uname -m)" = x86_64 ] && [ -z "$SANITIZED" ]; then
+	last+=("${other_abis[@]}")
+else
+	skip 9 "other ABIs: x86-64's, and the filter's"
+fi
+for ((i = 0; i < ${#last[@]}; i += 2)); do
+	export LXCFS_INTRUDE_LAST=${last[i]}
 	intruded
-	is "$(grep '^try ' "$DAEMON_LOG")" "" "code that the daemon knows nothing of makes the call $call and is no more"
-	matches "$(cat "$DAEMON_LOG")" "worker [0-9]+ made the system call $call, which it may not" "the log names it"
+	is "$(grep '^try ' "$DAEMON_LOG")" "" "code that the daemon knows nothing of makes the call ${last[i + 1]} and is no more"
+	is "$(grep -c "worker [0-9]* made the system call ${last[i + 1]}, which it may not" "$DAEMON_LOG")" 1 "the log names it"
 	is "$(in_later)" 131072 "and another worker serves"
 	stop_daemon
 done
-if [ "$(uname -m)" = x86_64 ] && [ -z "$SANITIZED" ]; then
-	export LXCFS_INTRUDE_LAST=other_calls
-	intruded
-	is "$(grep '^try ' "$DAEMON_LOG")" "" "it makes a call of 32 bits, and is no more"
-	is "$(in_later)" 131072 "and another worker serves"
+
+# It is asked for a file by whoever arms a trigger, which the next one then opens.
+attack_opener() {
+	local opened
+
+	if [ -n "$SANITIZED" ] || [ ! -d /proc/pressure ]; then
+		skip 5 "the filter, which a sanitizer's build has not, and pressure files"
+		return
+	fi
+	export LXCFS_INTRUDE_LAST=ptrace LXCFS_INTRUDE_OPENER=1
+	intruded --enable-psi-poll
+	new_container t
+	opened=$(in_container t timeout $((20 * SLOW)) "$POKE" writes 1 1 "some 200000 2000000" /proc/pressure/cpu)
+	is "$opened" "done" "whoever asks for a trigger that the opener is attacked by has it from the next one"
+	is "$(grep -c 'the process that opens pressure files made the system call ptrace, which it may not' "$DAEMON_LOG")" 1 \
+		"the log names the call that the opener may not make"
+	is "$(grep -c 'worker [0-9]* ended with status 1: ' "$DAEMON_LOG")" 1 "and its worker has ended with it"
+	kill -SYS "$(a_worker)"
+	ok "another worker is ended by a signal of that kind that nobody's call is to blame for" \
+		wait_until $((10 * SLOW)) grep -q 'worker [0-9]* was killed by signal 31 ' "$DAEMON_LOG"
+	is "$(grep -c 'made the system call' "$DAEMON_LOG")" 1 "and is not said to have made that call"
+	remove_container t
 	stop_daemon
-else
-	skip 2 "calls of 32 bits: x86-64's, and the filter's"
-fi
+	unset LXCFS_INTRUDE_OPENER
+}
+[ -z "$CG_V2" ] || attack_opener
 
 # ---- the walls one by one
 unset LXCFS_INTRUDE_LAST

@@ -3,11 +3,12 @@
 #
 # The programs people look with, run in a container, print the container's numbers.
 source "$(dirname "$0")/lib.sh"
-plan 24
+plan 25
 
 start_daemon
 made=$(now_ms)
 new_container c --memory=$((256 * MIB)) --cpus=1
+read_from_disk c
 inside() { in_container c env LC_ALL=C HOME="$WORK" TERM=xterm COLUMNS=120 "$@" 2>&1; }
 
 is "$(inside free -k | awk '$1 == "Mem:" { print $2 }')" 262144 "free: the total"
@@ -34,13 +35,15 @@ between "$(awk '/^Average/ && $2 == "all" { print $NF }' <<<"$mpstat")" 80 100 "
 
 iostat=$(inside iostat -c)
 matches "$iostat" '\(1 CPU\)' "iostat: one CPU"
-is "$(inside vmstat -d | awk 'NR > 2 { print $1 }' | sort | xargs)" \
-	"$(inside cat /proc/diskstats | awk '{ print $3 }' | sort | xargs)" "vmstat -d: the devices that the container used"
+devices=$(inside cat /proc/diskstats | awk '{ print $3 }' | sort | xargs)
+disk=$(disk_of /var/tmp)
+matches " $devices " " ${disk:+$disk }" "the container has used a disk, if there is one"
+is "$(inside vmstat -d | awk 'NR > 2 { print $1 }' | sort | xargs)" "$devices" "vmstat -d: the devices that it used"
 
 lscpu=$(inside lscpu)
 is "$(awk -F': *' '/On-line CPU\(s\) list/ { print $2 }' <<<"$lscpu")" 1 "lscpu: the CPU that is online"
 is "$(inside lscpu -p=CPU | grep -v '^#' | xargs)" 1 "lscpu -p: that CPU alone"
-is "$(inside nproc)" 1 "nproc"
+is "$(inside getconf _NPROCESSORS_ONLN)" 1 "getconf: processors"
 
 is "$(inside ps -o lstart= -p 1)" "$(LC_ALL=C ps -o lstart= -p "${CT_PID[c]}")" "ps: the start time is the true one"
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Readers of served files who notice everything: errors, texts that are not whole, counters that go
- * back, another text in the middle of a handle, and how long each reading took. And who kills the
- * worker meanwhile. Must not know what a container should be shown.
+ * back, another memory limit or other CPUs than at first, another text in the middle of a handle,
+ * and how long each reading took. And who kills the worker meanwhile. Must not know what a
+ * container should be shown; its limits must not change.
  *
  *   storm read STOP READERS FILE...
  *       until there is a file STOP; prints "what N" lines, then "ms MILLISECONDS READINGS" lines
@@ -32,13 +33,14 @@
 #define MOST (1u << 20)
 #define FILES 32
 #define NUMBERS 4096 /* of a file that may not decrease */
+#define LIMIT 8192
 #define SLOWEST_MS 20000
 #define COMPLAINTS 4
 #define EARLY_US 8000 /* about what a worker needs before it serves */
 
 /* Shared by the readers. */
 static struct tally {
-	_Atomic long readings, errors, brief, backwards, mixed, complaints;
+	_Atomic long readings, errors, brief, backwards, limits, mixed, complaints;
 	_Atomic long longest_us;
 	_Atomic long at_ms[SLOWEST_MS + 1];
 } * tally;
@@ -49,6 +51,7 @@ struct file {
 	bool is_dir;
 	int held; /* open all the time, and read from its start again */
 	long lines;
+	char limit[LIMIT]; /* as it was at first */
 	uint64_t numbers[NUMBERS];
 	size_t n_numbers;
 };
@@ -160,6 +163,41 @@ static void check_growth(struct file *f)
 	}
 }
 
+/* What says which limits somebody has: lines that begin so, up to there. */
+static const struct limit {
+	const char *file, *line, *end;
+} limits[] = {
+	{ "/meminfo", "MemTotal:", "\n" },
+	{ "/cpuinfo", "processor", "\n" },
+	{ "/stat", "cpu", " " },
+	{ "/online", "", "\n" },
+};
+
+static void append_limit(const struct limit *l, char *to, size_t size)
+{
+	size_t used = 0;
+
+	for (const char *line = text, *end; (end = strchr(line, '\n')); line = end + 1)
+		if (!strncmp(line, l->line, strlen(l->line)) && used < size)
+			used += (size_t)snprintf(
+				to + used, size - used, "%.*s ", (int)strcspn(line, l->end), line);
+}
+
+static void check_limit(struct file *f)
+{
+	char now[LIMIT] = "", complaint[2 * LIMIT + 64];
+
+	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++)
+		if (ends_with(f->path, limits[i].file))
+			append_limit(&limits[i], now, sizeof(now));
+	if (f->limit[0] && strcmp(now, f->limit) != 0) {
+		snprintf(complaint, sizeof(complaint), "another limit, %snot %s", now, f->limit);
+		complain(&tally->limits, f, complaint, 0);
+	}
+	if (!f->limit[0])
+		strcpy(f->limit, now);
+}
+
 /* --- readings ----------------------------------------------------------------------------- */
 
 static long read_to_end(int fd, char *to, size_t piece)
@@ -206,6 +244,7 @@ static bool read_file(struct file *f, int fd, unsigned round)
 	if (good) {
 		check_whole(f, strlen(text));
 		check_growth(f);
+		check_limit(f);
 	}
 	return good;
 }
@@ -305,9 +344,10 @@ static int read_all(int argc, char **argv)
 	for (int status; wait(&status) > 0;)
 		if (status != 0)
 			tally->errors++;
-	printf("readings %ld\nerrors %ld\nbrief %ld\nbackwards %ld\nmixed %ld\nlongest-us %ld\n",
-		tally->readings, tally->errors, tally->brief, tally->backwards, tally->mixed,
-		tally->longest_us);
+	printf("readings %ld\nerrors %ld\nbrief %ld\nbackwards %ld\nlimits %ld\nmixed %ld\n"
+	       "longest-us %ld\n",
+		tally->readings, tally->errors, tally->brief, tally->backwards, tally->limits,
+		tally->mixed, tally->longest_us);
 	for (int ms = 0; ms <= SLOWEST_MS; ms++)
 		if (tally->at_ms[ms])
 			printf("ms %d %ld\n", ms, tally->at_ms[ms]);

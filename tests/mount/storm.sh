@@ -1,12 +1,14 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# Eight readers, or more, in four containers, over all served files, who notice everything: for tests of
-# what must go unnoticed. Sourced behind lib.sh; must not know what happens meanwhile.
+# Eight readers, or more, in four containers or more, over all served files, who notice everything: for tests of
+# what must go unnoticed. Sourced behind lib.sh; must not know what happens meanwhile, but that no limit
+# of theirs changes.
 
 STORM=$BUILD/tests/mount/storm
-STORM_TESTS=7 # of storm_end
+STORM_TESTS=8 # of storm_end
 storm_readers=()
+storm_names=(a b c d)
 
 storm_containers() {
 	new_container a --memory=$((256 * MIB)) --cpus=0
@@ -26,7 +28,7 @@ storm_begin() { # [READERS-IN-EACH]
 	done
 	files+=("/$CPU_DIR")
 	rm -f "$WORK/stop"
-	for name in a b c d; do
+	for name in "${storm_names[@]}"; do
 		in_container "$name" "$STORM" read "$WORK/stop" "${1-2}" "${files[@]}" \
 			>"$WORK/read.$name" 2>"$WORK/errors.$name" &
 		storm_readers+=($!)
@@ -39,7 +41,7 @@ storm_sum() { awk -v w="$1" '$1 == w { n += $2 } END { print n + 0 }' "$WORK"/re
 
 # what_readers_told [CONTAINER...]
 what_readers_told() {
-	[ $# -gt 0 ] || set -- a b c d
+	[ $# -gt 0 ] || set -- "${storm_names[@]}"
 	cat "${@/#/$WORK/read.}"
 }
 
@@ -70,10 +72,11 @@ storm_end() {
 
 	storm_stop
 	longest=$(awk '$1 == "longest-us" && $2 > n { n = $2 } END { printf "%.1f", n / 1000 }' "$WORK"/read.?)
-	is "$(cat "$WORK"/read.? | grep -c ^readings)" 4 "$1: every reader came to its end"
+	is "$(cat "$WORK"/read.? | grep -c ^readings)" ${#storm_names[@]} "$1: every reader came to its end"
 	between "$(storm_sum readings)" $((1000 / SLOW)) 1000000000 "having read"
 	is "$(storm_sum errors) $(storm_sum brief)" "0 0" "not one reading failed or was short"
 	is "$(storm_sum backwards)" 0 "no counter went back"
+	is "$(storm_sum limits)" 0 "nobody was shown another limit or other CPUs than at first"
 	is "$(storm_sum mixed)" 0 "no handle gave pieces of two texts"
 	is "$(head -qn 3 "$WORK"/errors.?)" "" "nobody complained"
 	between "${longest%.*}" 0 $((${2:-4000} * SLOW)) "nobody waited long"

@@ -4,21 +4,24 @@
 # The service file with a real systemd as PID 1, in namespaces and a cgroup of its own: a restart is
 # a takeover, a reload an upgrade, a stop leaves nothing.
 source "$(dirname "$0")/lib.sh"
-plan 31
+plan 32
 
 SYSTEMD=/usr/lib/systemd/systemd
 [ -x $SYSTEMD ] || SYSTEMD=/lib/systemd/systemd
-DIR=/var/lib/lxcfs # in its mount namespace, where /var/lib is ours
+# In its mount namespace, where /var/lib is ours; and of no other daemon's name, or that would heal the
+# binds that are to stay dead.
+DIR=/var/lib/${WORK##*/}
 UNITS=$WORK/units
 mkdir -p "$UNITS/lxcfs.service.d" "$WORK/bin" "$WORK/run"
 cp "$LXCFS" "$WORK/bin/lxcfs"
-sed "s|@bindir@|$WORK/bin|" "$TOP/share/systemd/lxcfs.service.in" >"$UNITS/lxcfs.service"
+sed "s|@bindir@|$WORK/bin|; s|/var/lib/lxcfs|$DIR|" "$TOP/share/systemd/lxcfs.service.in" >"$UNITS/lxcfs.service"
 # What a whole system would bring along is left out; and this is a container only to systemd.
 cat >"$UNITS/lxcfs.service.d/test.conf" <<END
 [Unit]
 DefaultDependencies=no
 ConditionVirtualization=
 [Service]
+WatchdogSec=$((8 * SLOW))
 StandardOutput=append:$DAEMON_LOG
 StandardError=append:$DAEMON_LOG
 END
@@ -34,7 +37,7 @@ start_systemd() {
 }
 
 if [ -z "$CG_V2" ]; then
-	skip 31 "no cgroup2 is mounted"
+	skip 32 "no cgroup2 is mounted"
 	exit
 fi
 make_cgroup_in "$CG_V2" "$CG_PARENT/systemd" || bail "no cgroup of cgroup2"
@@ -52,7 +55,7 @@ inside() { nsenter -t "$(children_of $outer | awk '{ print $1 }')" -p -m -C -- "
 # timeout(1): a manager that does not answer is a failure, and no hang
 systemctl_() { inside timeout $((60 * SLOW)) systemctl "$@" >>"$WORK/systemctl.log" 2>&1; }
 shows() { inside timeout $((20 * SLOW)) systemctl show --value -p "$1" lxcfs; }
-is_up() { inside timeout 5 systemctl is-active test.target >/dev/null 2>&1; }
+is_up() { inside timeout $((5 * SLOW)) systemctl is-active test.target >/dev/null 2>&1; }
 log_has() { [ "$(grep -c -e "$1" "$DAEMON_LOG")" -ge "$2" ]; }
 settled() { [ "$(shows ActiveState) $(shows SubState)" = "active running" ]; }
 answers() { inside timeout $((10 * SLOW)) cat "$DIR/proc/meminfo" 2>/dev/null | grep -q '^MemTotal'; }
@@ -85,7 +88,10 @@ pid=$(shows MainPID)
 is "$(inside cat "/run/lxcfs.pid")" "$pid" "systemd knows the pid"
 matches "$(shows StatusText)" "Serving $DIR" "and what it does"
 is "$(shows NFileDescriptorStore)" 0 "its store is empty"
-isnt "$(shows WatchdogTimestampMonotonic)" 0 "its watchdog is fed"
+# A start sets that time, too, also the next one's when this one was killed for it was not fed.
+other_time() { [ "$(shows WatchdogTimestampMonotonic)" != "$1" ]; }
+is_fed() { wait_until 20 other_time "$(shows WatchdogTimestampMonotonic)" && [ "$(shows MainPID)" = "$pid" ]; }
+ok "its watchdog is fed" is_fed
 hold
 device=$(held_device)
 
@@ -96,6 +102,7 @@ ok "is an upgrade" wait_until 30 log_has "goes on with the connection from the v
 is "$(inside stat -L -c %i "/proc/$pid/exe")" "$(stat -c %i "$WORK/bin/lxcfs")" "by the file that lies there now"
 ok "it runs" wait_until 30 settled
 is "$(shows MainPID)" "$pid" "as the same process"
+ok "its watchdog is still fed" is_fed
 ok "and serves" answers
 is "$(held_answers; echo $?) $(held_device)" "0 $device" "a container's file answers from the same connection"
 

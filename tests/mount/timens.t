@@ -42,8 +42,10 @@ cat >"$WORK/inside" <<-'END'
 		mount --bind "$1/proc/$file" "/proc/$file" || exit
 	done
 	sleep 3
-	set -- $(ps -o etimes= -p 1) "$(ps -o lstart= -p 1)" $(cut -d. -f1 /proc/uptime)
-	echo "$1 $(date -d "$2" +%s) $3 $(date +%s)"
+	before="$(cut -d. -f1 /proc/uptime) $(date +%s)"
+	elapsed=$(ps -o etimes= -p 1)
+	after="$(cut -d. -f1 /proc/uptime) $(date +%s)"
+	echo $elapsed $(date -d "$(ps -o lstart= -p 1)" +%s) $before $after
 END
 make_cgroup recipe
 begin=$(date +%s)
@@ -54,11 +56,11 @@ begin=$(date +%s)
 ) >"$WORK/said" 2>&1
 end=$(date +%s)
 diag "$(cat "$WORK/said")"
-read -r elapsed start uptime now <"$WORK/said"
-between "$uptime" 3 $((end - begin + 1)) "with it uptime is the container's age"
-between "$elapsed" $((uptime - 1 - SLOW)) $((uptime + 1)) "ps's etime agrees with it"
+read -r elapsed start uptime now uptime_2 now_2 <"$WORK/said"
+between "$uptime_2" 3 $((end - begin + 1)) "with it uptime is the container's age"
+between "$elapsed" $((uptime - 1)) $((uptime_2 + 1)) "ps's etime agrees with it"
 between "$start" $((begin - 1)) $((end + 1)) "so does lstart with the clock"
-between $((start + elapsed - now)) $((-1 - SLOW)) 2 "and with etime"
+between $((start + elapsed)) $((now - 1 - SLOW)) $((now_2 + 2)) "and with etime" # each is rounded
 remove_cgroup recipe
 
 # ---- without an init: each caller's own, whoever asks first

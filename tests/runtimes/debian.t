@@ -59,7 +59,8 @@ in_root dpkg -i /tmp/new.deb </dev/null >"$WORK/dpkg.log" 2>&1
 is $? 0 "dpkg -i installs over it, and asks nothing" || diag "$(cat "$WORK/dpkg.log")"
 is "$(status_of lxcfs-view) $(status_of lxcfs | grep -x ii)" "ii " "it is in its place"
 is "$(in_root dpkg --audit)" "$broken_before" "nothing is half installed"
-is "$(in_root apt-get check -q 2>&1 | grep -i unmet)" "" "what depends on lxcfs is content"
+got=$(in_root apt-get check -q 2>&1)
+is "$? $(grep -i unmet <<<"$got")" "0 " "what depends on lxcfs is content"
 is "$(in_root lxcfs --version)" "$("$LXCFS" --version)" "lxcfs is ours"
 missing=$(in_root dpkg -L lxcfs-view | while read -r file; do [ -e "$root$file" ] || echo "$file"; done)
 is "$missing" "" "every file of it is there, also those that both packages have"

@@ -4,7 +4,7 @@
 # Docker, in each way that the README tells: the runtime of daemon.json, -v, Compose's list; run, exec
 # and update, where a changed limit shows at once.
 source "$(dirname "$0")/lib.sh"
-plan 13
+plan 14
 
 HOST=unix://$WORK/docker.sock
 DOCKERD=
@@ -63,8 +63,12 @@ docker update -m 128m --memory-swap 256m word >/dev/null 2>&1
 is "$(docker exec word cat /proc/meminfo | value MemTotal)" 131072 "docker update: the new limit shows at once"
 docker update -m 256m --memory-swap 512m word >/dev/null 2>&1
 is "$(docker exec word cat /proc/meminfo | value MemTotal)" $RT_KB "and the old one again"
+init_of() { docker inspect -f '{{.State.Pid}}' "$1"; }
+before=$(init_of word)
 docker restart -t 0 word >/dev/null 2>&1
-is "$(docker exec word cat /proc/meminfo | value MemTotal)" $RT_KB "a container that is restarted sees itself again"
+is "$? $(docker exec word cat /proc/meminfo | value MemTotal)" "0 $RT_KB" \
+	"a container that is restarted sees itself again"
+isnt "$(init_of word)" "$before" "and is another process"
 all_go_on_reading
 all_are_healed
 stop_daemon

@@ -65,7 +65,7 @@ isnt $? 0 "two scripts of one name are refused"
 # ---- in its place, without DESTDIR, in the test's own mount namespace
 mount -t tmpfs none /opt && mount -t tmpfs none /run && cp -a "$inst/opt/." /opt || bail "no /opt"
 bin=$prefix/bin/lxcfs
-serves() { [ "$(timeout 5 head -c 8 $MNT/proc/meminfo 2>/dev/null)" = MemTotal ]; }
+serves() { [ "$(timeout $((5 * SLOW)) head -c 8 $MNT/proc/meminfo 2>/dev/null)" = MemTotal ]; }
 idle() { ! is_mounted $MNT; }
 
 $prefix/etc/init.d/lxcfs start >"$WORK/log" 2>&1

@@ -82,9 +82,14 @@ end_pod() { # as a runtime does: everything in its cgroup is killed
 	wait "$pod" 2>/dev/null
 }
 
-serves() { [ "$(timeout 5 head -c 8 $MNT/proc/meminfo 2>/dev/null)" = MemTotal ]; }
+serves() { [ "$(timeout $((5 * SLOW)) head -c 8 $MNT/proc/meminfo 2>/dev/null)" = MemTotal ]; }
 daemon() { cat "$state/lxcfs.pid" 2>/dev/null; }
-another() { serves && [ "$(daemon)" != "$1" ]; }
+another() {
+	local now
+
+	now=$(daemon)
+	[ -n "$now" ] && [ "$now" != "$1" ] && serves
+}
 says() { grep -q "$1" "$WORK/pod.log"; }
 
 end_runtime() {

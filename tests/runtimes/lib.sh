@@ -12,7 +12,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/../mount/upgrade.sh"
 chmod 711 "$WORK"
 
 # The README's lines hold as they stand: this mount namespace is the test's own.
-MNT=/var/lib/lxcfs
+MNT=${RT_MNT:-/var/lib/lxcfs}
 RT_MADE_MNT=
 [ -d $MNT ] || { mkdir -p $MNT 2>/dev/null && RT_MADE_MNT=yes; } ||
 	{ mount -t tmpfs none /var/lib && mkdir $MNT; } || bail "no $MNT" # where nothing may be written
@@ -167,22 +167,22 @@ all_read_beyond() { # COUNT, one a line
 # another's.
 GO_ON_TESTS=2
 all_go_on_reading() {
-	local i before
+	local i before stuck=
 
 	before=$(a_worker)
 	start_reading
-	wait_until 30 all_read_beyond 0
+	wait_until 30 all_read_beyond 0 || stuck="not all begin to read; "
 	kill -KILL "$before"
-	wait_until 20 all_read_beyond "$(count_readings)"
+	wait_until 20 all_read_beyond "$(count_readings)" || stuck+="not all go on after the kill; "
 	isnt "$(a_worker)" "$before" "the worker was killed"
 	install_binary
 	upgrade
 	is "$? $(stat -L -c %i "/proc/$DAEMON_PID/exe")" "0 $(stat -c %i "$LXCFS")" "the daemon was upgraded"
-	wait_until 20 all_read_beyond "$(count_readings)"
+	wait_until 20 all_read_beyond "$(count_readings)" || stuck+="not all go on after the upgrade; "
 	end_reading
 	for i in "${!RT_NAMES[@]}"; do
 		diag "${RT_NAMES[i]}: $(wc -l <"$WORK/reading.$i") readings"
-		is "$(sort -u "$WORK/reading.$i" | xargs)" "MemTotal: ${RT_SAW[${RT_NAMES[i]}]} kB end" \
+		is "$stuck$(sort -u "$WORK/reading.$i" | xargs)" "MemTotal: ${RT_SAW[${RT_NAMES[i]}]} kB end" \
 			"${RT_NAMES[i]}: it goes on reading while the worker is killed and the daemon upgraded"
 	done
 }
@@ -226,7 +226,7 @@ none_opens() {
 	local name
 
 	for name in "${RT_NAMES[@]}"; do
-		! timeout 5 nsenter -t "${CT_PID[$name]}" -m -- cat /proc/meminfo >/dev/null 2>&1 || return
+		! timeout $((5 * SLOW)) nsenter -t "${CT_PID[$name]}" -m -- cat /proc/meminfo >/dev/null 2>&1 || return
 	done
 }
 

@@ -7,7 +7,7 @@
 source "$(dirname "$0")/lib.sh"
 source "$(dirname "$0")/lxc.sh"
 source "$(dirname "$0")/../mount/peer.sh"
-plan 24
+plan 25
 
 LXC=$WORK/lxc
 started=()
@@ -114,7 +114,10 @@ is "$(attach t cat /proc/meminfo | value MemTotal)" $RT_KB "unprivileged too"
 all_go_on_reading
 all_are_healed
 stop_daemon
+monitor=$(awk '/^PPid:/ { print $2 }' "/proc/$(lxc-info -P "$LXC" -n m -p -H)/status") # which calls the hook last
 lxc-stop -P "$LXC" -n m -k -o "$WORK/stop.log" -l WARN
-is "$? $(lxc-info -P "$LXC" -n m -s -H)" "0 STOPPED" "no daemon: a container stops, and the post-stop hook is content"
+is "$? $(lxc-info -P "$LXC" -n m -s -H)" "0 STOPPED" "no daemon: a container stops"
+wait_until 10 gone "${monitor:-$$}"
+is "$? $(grep -c -i post-stop "$WORK/m.log")" "0 0" "and the post-stop hook is content" || diag "$(cat "$WORK/m.log")"
 new_lxc w "$ours"
 is "$(attach w cat /proc/meminfo | value MemTotal)" "$HOST_MEM_KB" "no daemon: the container starts"

@@ -64,6 +64,9 @@ lxc config set u limits.memory=256MB
 is "$(lxc exec u cat /proc/meminfo | value MemTotal)" 250000 "in millions of bytes, too"
 lxc config set u limits.memory=256MiB
 lxc config unset u limits.cpu
+# LXD shares the CPUs out anew in its own time.
+may_have_all() { [ "$(lxc exec u -- grep ^Cpus_allowed_list: /proc/self/status | cut -f 2)" = "$HOST_CPUS" ]; }
+wait_until 20 may_have_all || diag "not on all CPUs"
 cpus() { lxc exec u -- grep -c ^processor /proc/cpuinfo; }
 lxc config set u limits.cpu.allowance=100ms/100ms
 is "$(cpus)" 1 "limits.cpu.allowance: one CPU's worth of time, one CPU (with --enable-cfs)"

@@ -33,7 +33,6 @@ test_cleanup() {
 	printf 'profile lxcfs-test {}\nprofile lxcfs-test-docker {}\n' | apparmor_parser -R 2>/dev/null
 }
 
-logged() { grep -qE "$1" "$DAEMON_LOG"; }
 under_profile() { # CONTAINER COMMAND...: as a process of a container's profile
 	local name=$1
 
@@ -73,15 +72,6 @@ inspected() { # CONTAINER
 	[[ $json =~ \"visible\":\"([^\"]*) ]] && echo "${BASH_REMATCH[1]}"
 }
 
-# Where nobody of ours can tell by reading that it serves.
-start_unread() {
-	: >"$DAEMON_LOG"
-	"$LXCFS" --runtime-dir="$WORK/run" --pidfile="$PIDFILE" "$MNT" </dev/null >>"$DAEMON_LOG" 2>&1 &
-	DAEMON_PID=$!
-	wait_until 20 logged 'serving from' || bail "no daemon: $(cat "$DAEMON_LOG")"
-	wait_until 20 is_mounted "$MNT" || bail "no mount"
-}
-
 # The containers' own mount namespaces have a mount each of the first daemon's, which dies with it.
 through_own_mount() { (
 	CT_ENTER[$1]="-p -m"
@@ -118,6 +108,7 @@ kill_daemon
 # ---- a daemon whose profile does not say that it may look at others
 load_profile lxcfs-test ""
 LXCFS=$WORK/confined
+empty_log
 start_unread
 worker=$(a_worker)
 is "$(cat "/proc/$worker/attr/current")" "lxcfs-test (enforce)" "AppArmor confines the daemon"

@@ -5,7 +5,7 @@
 # alone, and any mount of it from the first cgroup namespace changes it for all: whatever the daemon
 # does and containers ask of it, the host's options stay what they were.
 source "$(dirname "$0")/../mount/lib.sh"
-plan 9
+plan 10
 
 MUTATE=$BUILD/tests/mount/mutate
 
@@ -32,6 +32,8 @@ for file in proc/pressure proc/meminfo; do
 	tries c "$MNT/$file"
 done >"$WORK/tries"
 is "$(surprises <"$WORK/tries")" "" "its root may write triggers, and nothing else"
+matches "$(grep '^paths ' "$WORK/tries" | xargs)" '^paths .* writable [1-9][0-9]* paths .* writable 0$' \
+	"all of which was tried"
 is "$(options)" "$delegated" "which leave it as it is"
 kill -KILL "$(a_worker)"
 is "$(meminfo c MemTotal)" 262144 "the next worker answers"
