@@ -66,8 +66,7 @@ struct thread {
 	struct spin spins[2]; /* of near.apart: what is quicker is another thing then */
 	struct spin *spin;
 	struct queue queue;
-	bool far;   /* from its reader: another thread may be nearer */
-	bool ahead; /* the last request's reader came back while this thread was busy for him */
+	bool far; /* from its reader: another thread may be nearer */
 	_Atomic enum role role;
 	struct replies replies;
 };
@@ -314,12 +313,8 @@ static bool receive_alone(struct thread *t)
 	asks = begin_wait(t);
 	set_nonblocking(t, asks);
 	got = t->nonblocking ? ask_and_sleep(t, asks, fetch) : fetch(t);
-	if (got) {
-		const uint64_t took_ns = note_wait(t);
-
-		/* How short a wait is after work for the very reader tells nothing. */
-		t->far = !t->ahead && is_far(t->loop, took_ns);
-	}
+	if (got)
+		t->far = is_far(t->loop, note_wait(t));
 	return got;
 }
 
@@ -357,27 +352,23 @@ static void call_another(struct thread *t)
 
 /* Whoever opened comes back with a READ, and by the time he is here its text can be made. Not where
  * others may have to wait for that: another thread has the turn, or there is a queue. */
-static bool work_ahead(struct thread *t)
+static void work_ahead(struct thread *t)
 {
-	bool worked;
-
 	if (request_header(t->slot)->opcode != FUSE_OPEN || t->loop->never_ahead ||
 		atomic_load(&t->role) != ROLE_WORKING ||
 		atomic_load_explicit(&t->loop->queue, memory_order_relaxed) || is_draining(t->loop))
-		return false;
+		return;
 	atomic_store(&t->slot->ahead, HANDOVER_AHEAD_NOW);
 	watch_begin(t->slot);
 	slow_refuse(true);
-	worked = fs_work_ahead(t->loop->fs, t->slot);
+	fs_work_ahead(t->loop->fs, t->slot);
 	slow_refuse(false);
-	return worked;
 }
 
 static void process(struct thread *t, size_t length)
 {
 	struct fuse_buf buf = { .size = length, .mem = t->slot->request };
 
-	t->ahead = false;
 	/* Nothing of ours waits, so there is nothing to interrupt. libfuse would keep those that
 	 * overtake their request. */
 	if (request_header(t->slot)->opcode == FUSE_INTERRUPT) {
@@ -394,7 +385,7 @@ static void process(struct thread *t, size_t length)
 			request_header(t->slot)->opcode);
 		reply_error(&t->replies, request_header(t->slot)->unique, EIO);
 	}
-	t->ahead = work_ahead(t);
+	work_ahead(t);
 	handover_slot_clear(t->slot);
 }
 
