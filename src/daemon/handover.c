@@ -113,11 +113,6 @@ static int read_whole(int fd, size_t offset, void *ret, size_t size)
 	return (size_t)n == size ? 0 : -EINVAL;
 }
 
-static bool read_at(int fd, size_t offset, void *ret, size_t size)
-{
-	return read_whole(fd, offset, ret, size) == 0;
-}
-
 /* What comes first in every version. */
 struct head {
 	uint64_t magic;
@@ -169,9 +164,7 @@ int handover_peek_init(int fd, struct handover_init *ret)
 	struct head head;
 	int r = read_head(fd, &head);
 
-	if (r < 0)
-		return r;
-	return read_at(fd, offsetof(struct handover, init), ret, sizeof(*ret)) ? 0 : -EINVAL;
+	return r < 0 ? r : read_whole(fd, offsetof(struct handover, init), ret, sizeof(*ret));
 }
 
 static uint32_t in_use(const _Atomic uint32_t *n, uint32_t most)
@@ -197,38 +190,50 @@ static void dare_again(struct handover *h)
 }
 
 /* Those of another form are not known; a version that hands over has served what it had. */
-static bool copy_backlog(int fd, struct handover *h)
+static int copy_backlog(int fd, struct handover *h)
 {
 	const uint64_t at = h->backlog_at, size = h->backlog_size;
 	struct handover_backlog *b = &h->backlog;
+	int r;
 
 	tell_backlog(h);
 	if (size != sizeof(*b) || at > INT64_MAX - size)
-		return true;
-	return read_at(fd, at, b, offsetof(struct handover_backlog, small)) &&
-		read_at(fd, at + offsetof(struct handover_backlog, small), b->small,
-			in_use(&b->used_small, HANDOVER_WAITING_SMALL) * sizeof(b->small[0])) &&
-		read_at(fd, at + offsetof(struct handover_backlog, large), b->large,
+		return 0;
+	r = read_whole(fd, at, b, offsetof(struct handover_backlog, small));
+	if (r == 0)
+		r = read_whole(fd, at + offsetof(struct handover_backlog, small), b->small,
+			in_use(&b->used_small, HANDOVER_WAITING_SMALL) * sizeof(b->small[0]));
+	if (r == 0)
+		r = read_whole(fd, at + offsetof(struct handover_backlog, large), b->large,
 			in_use(&b->used_large, HANDOVER_WAITING_LARGE) * sizeof(b->large[0]));
+	return r;
 }
 
-/* Only as much as is in use, for the areas are sparse. */
-static bool copy_frozen(int fd, struct handover *h)
+/* What is in use of one section, for the areas are sparse. */
+static int copy_used(int fd, struct handover *h, void *section, size_t size)
+{
+	return read_whole(fd, (size_t)((uint8_t *)section - (uint8_t *)h), section, size);
+}
+
+static int copy_frozen(int fd, struct handover *h)
 {
 	const size_t head = sizeof(struct head);
 	uint32_t handles;
+	int r = copy_used(fd, h, (uint8_t *)h + head, SLAB_PAGE - head);
 
-	if (!read_at(fd, head, (uint8_t *)h + head, SLAB_PAGE - head) ||
-		!read_at(fd, offsetof(struct handover, slots), h->slots, sizeof(h->slots)))
-		return false;
+	if (r == 0)
+		r = copy_used(fd, h, h->slots, sizeof(h->slots));
+	if (r < 0)
+		return r;
 	handles = in_use(&h->handles_used, HANDOVER_HANDLES);
-	if (!read_at(fd, offsetof(struct handover, nodes), h->nodes,
-		    in_use(&h->nodes_used, HANDOVER_NODES) * sizeof(h->nodes[0])) ||
-		!read_at(fd, offsetof(struct handover, names), h->names,
-			in_use(&h->names_used, HANDOVER_NAMES)) ||
-		!read_at(fd, offsetof(struct handover, handles), h->handles,
-			handles * sizeof(h->handles[0])))
-		return false;
+	r = copy_used(
+		fd, h, h->nodes, in_use(&h->nodes_used, HANDOVER_NODES) * sizeof(h->nodes[0]));
+	if (r == 0)
+		r = copy_used(fd, h, h->names, in_use(&h->names_used, HANDOVER_NAMES));
+	if (r == 0)
+		r = copy_used(fd, h, h->handles, handles * sizeof(h->handles[0]));
+	if (r < 0)
+		return r;
 	lose_snapshots(h, handles);
 	dare_again(h);
 	return copy_backlog(fd, h);
@@ -242,9 +247,10 @@ static int take_frozen(int fd, int *ret_fd, struct handover **ret)
 
 	if (r < 0)
 		return r;
-	if (!copy_frozen(fd, h)) {
+	r = copy_frozen(fd, h);
+	if (r < 0) {
 		handover_free(h);
-		return -EINVAL;
+		return r;
 	}
 	close(fd);
 	*ret_fd = steal_fd(&fresh);

@@ -13,6 +13,7 @@
 #include "cleanup.h"
 #include "log.h"
 #include "notify.h"
+#include "root.h"
 
 #define FUSE_DEVICE makedev(10, 229) /* Documentation/admin-guide/devices.txt */
 
@@ -53,6 +54,7 @@ int takeover_check(const struct inherited *in, struct text *why)
 	const unsigned n = count_clones(in);
 	struct handover_init init;
 	struct connection c;
+	int r;
 
 	if (in->memory < 0 || in->device < 0)
 		return refuse(why, "the connection or its memory is missing");
@@ -61,7 +63,12 @@ int takeover_check(const struct inherited *in, struct text *why)
 	borrow(in, n, &c);
 	if (connection_is_dead(&c))
 		return refuse(why, "the connection is dead");
-	if (handover_peek_init(in->memory, &init) < 0)
+	r = handover_peek_init(in->memory, &init);
+	if (is_shortage(r)) {
+		text_printf(why, "its memory cannot be looked at: %s", strerror(-r));
+		return r;
+	}
+	if (r < 0)
 		return refuse(why, "what should be its memory is something else");
 	return connection_fits(&init, why);
 }

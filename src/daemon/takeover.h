@@ -9,8 +9,8 @@
 #include "inherit.h"
 #include "text.h"
 
-/* Whether this version can go on with it; changes nothing, asks the mount for nothing. 0; -EPROTO,
- * `why` then telling it. */
+/* Whether this version can go on with it; changes nothing, asks the mount for nothing. 0; -EPROTO
+ * when it cannot, or -errno of a shortage, `why` then telling it. */
 int takeover_check(const struct inherited *in, struct text *why);
 
 /* Goes on with it. What was taken over from the service manager's store is mounted at DIR, which

@@ -301,6 +301,13 @@ WRAP(int, epoll_ctl, int epoll_fd, int op, int fd, struct epoll_event *event)
 	return fault_fails(FAULT_MEMORY) ? -1 : __real_epoll_ctl(epoll_fd, op, fd, event);
 }
 
+WRAP(char *, realpath, const char *path, char *resolved)
+{
+	if (fault_fails(FAULT_MEMORY))
+		return NULL;
+	return resolved ? __real_realpath(path, resolved) : counted(__real_realpath(path, NULL));
+}
+
 /* --- reads ---------------------------------------------------------------------------------- */
 
 WRAP(ssize_t, read, int fd, void *buffer, size_t n)
@@ -326,6 +333,11 @@ WRAP(int, fstat64, int fd, struct stat *st)
 WRAP(int, fstatat64, int dirfd, const char *path, struct stat *st, int flags)
 {
 	return fault_fails(FAULT_READ) ? -1 : __real_fstatat64(dirfd, path, st, flags);
+}
+
+WRAP(int, statx, int dirfd, const char *path, int flags, unsigned mask, struct statx *st)
+{
+	return fault_fails(FAULT_READ) ? -1 : __real_statx(dirfd, path, flags, mask, st);
 }
 
 WRAP(int, faccessat, int dirfd, const char *path, int mode, int flags)

@@ -253,6 +253,69 @@ static bool attempt_look(const void *what, const struct fault *f, unsigned nth)
 	return hit;
 }
 
+/* --- who is told from whom, and who is charged --------------------------------------------------
+ */
+
+/* One beside whoever asks, in all of its namespaces but the time, and in its cgroup. */
+static struct box ahead_of_time;
+
+/* Both ask while the same fails; neither is taken for the other. Twice, for the cache's thread may
+ * make one of the calls in between. */
+static bool attempt_beside(const void *what, const struct fault *f, unsigned nth)
+{
+	const struct right *right = what;
+	struct container_cache *c = fresh_cache(right);
+	struct container *other = NULL;
+	bool hit;
+
+	fault_arm(f, nth);
+	container_open(c, ahead_of_time.pid, &other);
+	hit = fault_disarm();
+	container_unref(other);
+	for (int i = 0; i < 2; i++) {
+		fault_arm(f, nth);
+		check(c, right, f, nth);
+		fault_disarm();
+	}
+	check(c, right, NULL, nth);
+	container_cache_free(c);
+	return hit;
+}
+
+/* A path whose third name root has made, which makes it one of the owner's: a pod, say. The kernel
+ * shows none with a dot, but that spares a directory to be removed. */
+static void pod_of(const struct box *box, struct text *ret)
+{
+	for (size_t i = 0; i < layout->n; i++)
+		text_printf(ret, "%zu:%s:%s/./leaf\n", i, layout->hierarchy[i].name, box->path);
+}
+
+static bool attempt_owner(const void *what, const struct fault *f, unsigned nth)
+{
+	const struct right *right = what;
+	struct container_cache *c = fresh_cache(right);
+	struct owner *owner, *then = NULL;
+	autotext pod = { 0 };
+	bool hit;
+	int r;
+
+	pod_of(&right->box, &pod);
+	ck_assert_int_eq(owner_of_cgroups(c, slice_of(&pod), &owner), 0);
+	fault_arm(f, nth);
+	r = owner_of_cgroups(c, slice_of(&pod), &then);
+	hit = fault_disarm();
+	if (r < 0)
+		check_error(r, f, nth);
+	else
+		ck_assert_msg(then == owner,
+			"call %u of kind %d failed with %s: another is charged", nth, (int)f->call,
+			strerror(f->error));
+	owner_put(c, then);
+	owner_put(c, owner);
+	container_cache_free(c);
+	return hit;
+}
+
 /* --- loads -------------------------------------------------------------------------------------
  */
 
@@ -374,6 +437,29 @@ START_TEST(a_container_that_is_looked_for_again_is_found_or_there_is_an_error)
 }
 END_TEST
 
+START_TEST(two_times_in_one_container_are_never_mixed_up)
+{
+	struct right right = { 0 };
+
+	right_start(&right, BOX_OWN_CGROUP, 0);
+	box_start(&ahead_of_time, layout, BOX_OWN_CGROUP | BOX_TIME_NS);
+	box_move(&right.box, ahead_of_time.pid);
+	exhaust(&right, attempt_beside);
+	box_stop(&ahead_of_time);
+	right_stop(&right);
+}
+END_TEST
+
+START_TEST(who_is_charged_is_told_rightly_or_not)
+{
+	struct right right = { 0 };
+
+	right_start(&right, BOX_OWN_CGROUP, BOX_ENTER_LEAF);
+	exhaust(&right, attempt_owner);
+	right_stop(&right);
+}
+END_TEST
+
 START_TEST(an_init_that_cannot_be_looked_at_has_no_news)
 {
 	struct right right = { 0 };
@@ -460,6 +546,8 @@ int main(void)
 		0, (int)countof(kinds));
 	tcase_add_loop_test(c, a_container_that_is_looked_for_again_is_found_or_there_is_an_error,
 		0, (int)countof(kinds));
+	tcase_add_test(c, two_times_in_one_container_are_never_mixed_up);
+	tcase_add_test(c, who_is_charged_is_told_rightly_or_not);
 	tcase_add_test(c, an_init_that_cannot_be_looked_at_has_no_news);
 	tcase_add_test(c, a_load_that_was_kept_is_never_begun_anew);
 	tcase_add_test(c, a_cache_that_cannot_be_made_leaks_nothing);

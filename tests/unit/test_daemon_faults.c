@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A daemon that starts, goes on or ends on a machine that is out of memory or descriptors or cannot
+ * be read: each call that can fail fails once, and from it on for good. What another daemon left is
+ * taken as it is or there is that error: never is it somebody else's, of another boot, or nothing.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "connection.h"
+#include "faults.h"
+#include "unit.h"
+
+/* It is what is wrong, and no error that means something else. */
+static void check_error(int r, const struct fault *f, unsigned nth, const char *what)
+{
+	ck_assert_msg(r == -f->error, "%s: call %u of kind %d failed with %s: %s", what, nth,
+		(int)f->call, strerror(f->error), strerror(-r));
+}
+
+/* --- the memory that is handed over --------------------------------------------------------- */
+
+#define BOOT_ID_LENGTH 36
+
+static bool attempt_new(const void *boot_id, const struct fault *f, unsigned nth)
+{
+	struct handover *h = NULL;
+	autoclose int fd = -1;
+	bool hit;
+	int r;
+
+	fault_arm(f, nth);
+	r = handover_new(&fd, &h);
+	hit = fault_disarm();
+	if (r < 0)
+		check_error(r, f, nth, "a new area");
+	else
+		ck_assert_str_eq(h->boot_id, boot_id);
+	handover_free(h);
+	return hit;
+}
+
+/* What an area holds that another process made, of this version or an earlier one. */
+struct left {
+	int fd;
+	bool earlier;
+};
+
+#define LEFT_HANDLE 7u
+#define LEFT_NODES 3u
+
+static void leave(bool earlier, struct left *ret)
+{
+	struct handover *h;
+
+	*ret = (struct left){ .earlier = earlier };
+	ck_assert_int_eq(handover_new(&ret->fd, &h), 0);
+	if (earlier)
+		h->version--;
+	h->init.request_len = h->init.reply_len = 1;
+	h->pass_through = 1;
+	h->nodes_used = LEFT_NODES;
+	h->handles_used = 1;
+	h->handles[0].fh = LEFT_HANDLE;
+	h->backlog.used_small = 1;
+	handover_free(h);
+}
+
+static bool attempt_take(const void *what, const struct fault *f, unsigned nth)
+{
+	const struct left *left = what;
+	struct handover *h = NULL;
+	int fd = dup(left->fd), taken = -1, r;
+	bool fresh, hit;
+
+	fault_arm(f, nth);
+	r = handover_take(fd, &taken, &h, &fresh);
+	hit = fault_disarm();
+	if (r < 0) {
+		check_error(r, f, nth, "an area of somebody else");
+		close(fd);
+		return hit;
+	}
+	ck_assert(fresh == left->earlier);
+	ck_assert_uint_eq(h->nodes_used, LEFT_NODES);
+	ck_assert_uint_eq(h->handles[0].fh, LEFT_HANDLE);
+	ck_assert_uint_eq(h->backlog.used_small, 1);
+	handover_free(h);
+	close(taken);
+	return hit;
+}
+
+static bool attempt_peek(const void *what, const struct fault *f, unsigned nth)
+{
+	const struct left *left = what;
+	struct handover_init init = { 0 };
+	bool pass_through = false, hit;
+	int flag, r;
+
+	fault_arm(f, nth);
+	flag = handover_peek_pass_through(left->fd, &pass_through);
+	r = handover_peek_init(left->fd, &init);
+	hit = fault_disarm();
+	if (flag < 0)
+		check_error(flag, f, nth, "the flag of somebody else's area");
+	else
+		ck_assert(pass_through);
+	if (r < 0)
+		check_error(r, f, nth, "INIT in somebody else's area");
+	else
+		ck_assert_uint_eq(init.request_len, 1);
+	return hit;
+}
+
+START_TEST(a_new_area_tells_its_boot_or_there_is_none)
+{
+	autotext boot_id = { 0 };
+
+	ck_assert_int_eq(read_file_at(AT_FDCWD, "/proc/sys/kernel/random/boot_id", &boot_id), 0);
+	ck_assert_uint_eq(boot_id.len, BOOT_ID_LENGTH + 1);
+	boot_id.data[BOOT_ID_LENGTH] = '\0';
+	faults_exhaust(attempt_new, boot_id.data, ENODEV, false);
+}
+END_TEST
+
+START_TEST(what_was_left_is_taken_whole_or_not_and_never_called_something_else)
+{
+	struct left left;
+
+	leave(_i != 0, &left);
+	faults_exhaust(attempt_take, &left, ENODEV, false);
+	faults_exhaust(attempt_peek, &left, ENODEV, false);
+	close(left.fd);
+}
+END_TEST
+
+/* --- DIR ------------------------------------------------------------------------------------ */
+
+/* A directory, of which a connection is said to be. */
+struct place {
+	struct connection connection;
+	struct options options;
+	char dir[32];
+	uint32_t max_read; /* of it */
+};
+
+static void place_start(struct place *ret)
+{
+	struct stat st;
+
+	*ret = (struct place){ .connection = CONNECTION_NONE, .dir = "/tmp/lxcfs-unit-XXXXXX" };
+	ck_assert_ptr_nonnull(mkdtemp(ret->dir));
+	ck_assert_int_eq(stat(ret->dir, &st), 0);
+	ret->connection.device = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	ret->connection.dev = st.st_dev;
+	ret->options.dir = ret->dir;
+	ck_assert_int_eq(connection_max_read(ret->dir, &ret->max_read), 0);
+}
+
+static void place_stop(struct place *p)
+{
+	close(p->connection.device);
+	rmdir(p->dir);
+}
+
+/* Whoever ends asks it before DIR is unmounted. */
+static bool attempt_is_at(const void *what, const struct fault *f, unsigned nth)
+{
+	const struct place *p = what;
+	bool hit;
+	int r;
+
+	fault_arm(f, nth);
+	r = connection_is_at(&p->connection, p->dir);
+	hit = fault_disarm();
+	if (r < 0)
+		check_error(r, f, nth, "whose mount it is");
+	else
+		ck_assert_int_eq(r, 1);
+	return hit;
+}
+
+/* Of another connection, of which nothing may be said that was not seen. */
+static bool attempt_keep(const void *what, const struct fault *f, unsigned nth)
+{
+	const struct place *p = what;
+	struct connection another = p->connection;
+	autoclose int mount = open(p->dir, O_PATH | O_CLOEXEC);
+	bool hit;
+	int cloned, attached;
+
+	another.dev++;
+	fault_arm(f, nth);
+	cloned = connection_clone_mount(&another, p->dir);
+	attached = connection_attach(&another, mount, &p->options);
+	hit = fault_disarm();
+	ck_assert_int_lt(cloned, 0);
+	ck_assert_int_lt(attached, 0);
+	if (cloned != -ENOENT)
+		check_error(cloned, f, nth, "a mount to be kept");
+	if (attached != -EBADF)
+		check_error(attached, f, nth, "a mount that was kept");
+	ck_assert_msg(!hit || cloned != -ENOENT || attached != -EBADF,
+		"call %u of kind %d failed with %s, and nobody was told", nth, (int)f->call,
+		strerror(f->error));
+	return hit;
+}
+
+static bool attempt_max_read(const void *what, const struct fault *f, unsigned nth)
+{
+	const struct place *p = what;
+	autofree char *crooked = NULL;
+	uint32_t max_read;
+	bool hit;
+	int r;
+
+	ck_assert_int_gt(asprintf(&crooked, "%s/.", p->dir), 0);
+	fault_arm(f, nth);
+	r = connection_max_read(crooked, &max_read);
+	hit = fault_disarm();
+	if (r < 0)
+		check_error(r, f, nth, "what tells DIR from others");
+	else
+		ck_assert_uint_eq(max_read, p->max_read);
+	return hit;
+}
+
+START_TEST(whose_mount_is_at_dir_is_told_rightly_or_not)
+{
+	static fault_attempt *const attempts[] = { attempt_is_at, attempt_keep, attempt_max_read };
+	struct place place;
+
+	place_start(&place);
+	for (size_t i = 0; i < countof(attempts); i++)
+		faults_exhaust(attempts[i], &place, ENODEV, false);
+	place_stop(&place);
+}
+END_TEST
+
+/* Else the calls go past what fails them, and everything above is right. */
+START_TEST(each_of_these_can_be_failed)
+{
+	const struct fault memory = { FAULT_MEMORY, ENOMEM, false };
+	const struct fault opening = { FAULT_OPEN, EMFILE, false };
+	const struct fault reading = { FAULT_READ, EIO, false };
+	struct place place;
+	struct left left;
+
+	place_start(&place);
+	leave(false, &left);
+	ck_assert(attempt_max_read(&place, &memory, 1));
+	ck_assert(attempt_is_at(&place, &reading, 1));
+	ck_assert(attempt_keep(&place, &reading, 1));
+	ck_assert(attempt_take(&left, &opening, 1));
+	ck_assert(attempt_take(&left, &reading, 1));
+	ck_assert(attempt_peek(&left, &reading, 1));
+	close(left.fd);
+	place_stop(&place);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("daemon_faults");
+	TCase *c = tcase_create("faults");
+
+	tcase_add_test(c, a_new_area_tells_its_boot_or_there_is_none);
+	tcase_add_loop_test(
+		c, what_was_left_is_taken_whole_or_not_and_never_called_something_else, 0, 2);
+	tcase_add_test(c, whose_mount_is_at_dir_is_told_rightly_or_not);
+	tcase_add_test(c, each_of_these_can_be_failed);
+	suite_add_tcase(s, c);
+	return unit_run(s);
+}
