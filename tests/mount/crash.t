@@ -8,13 +8,6 @@ plan 33
 
 PIDFILE=$WORK/run/lxcfs.pid # where it is by default
 
-new_worker() { # the one that replaced $1 answers
-	local now
-
-	now=$(worker_pid)
-	[ "$now" != 0 ] && [ "$now" != "$1" ]
-}
-
 start_daemon
 new_container c --memory=$((256 * MIB)) --cpus=0
 new_container d --memory=$((128 * MIB)) --cpus=1
@@ -31,7 +24,7 @@ stat_1=$(in_container c cat /proc/stat)
 kill -KILL "$worker"
 is "$(in_container c timeout $((10 * SLOW)) cat /proc/meminfo | value MemTotal)" 262144 "the next read after kill -9 of the worker answers"
 is "$(in_container d timeout $((10 * SLOW)) cat /proc/meminfo | value MemTotal)" 131072 "another container's too"
-wait_until 10 new_worker "$worker"
+wait_until 10 another_worker "$worker"
 isnt "$(worker_pid)" "$worker" "by another worker"
 echo >&8
 exec 8>&-

@@ -210,8 +210,15 @@ worker_pid() {
 		awk '$1 != $2 && $3 > 1 && $4 !~ /^Z/ && $5 != "lxcfs-heal" { pid = $1 } END { print pid + 0 }'
 }
 
-# The same, but waits for one: between two workers there is none, and to kill(1) the pid 0 that
-# worker_pid() then says is the test's own process group.
+another_worker() { # PID: there is one, and not that one
+	local now
+
+	now=$(worker_pid)
+	[ "$now" != 0 ] && [ "$now" != "$1" ]
+}
+
+# worker_pid() that waits for one: between two workers there is none, and to kill(1) the pid 0 that it
+# then says is the test's own process group.
 a_worker() {
 	local pid
 

@@ -222,8 +222,7 @@ between "$seed" 2 3 "two run"
 end_background
 worker=$(worker_pid)
 kill -KILL "$worker"
-new_worker() { [ "$(worker_pid)" != 0 ] && [ "$(worker_pid)" != "$worker" ]; }
-wait_until 10 new_worker
+wait_until 10 another_worker "$worker"
 sleep 11
 after=$(loadavg kept)
 of_seed() { awk -v n="$1" -v seed="$seed" 'BEGIN { print n / seed }'; }

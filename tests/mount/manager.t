@@ -52,7 +52,6 @@ unmounted() { ! is_mounted "$MNT"; }
 busy() { awk '$1 == "cpu" { print $2 + $3 + $4 }'; }
 shape() { sed 's/[0-9][0-9]*/N/g; s/  */ /g'; }
 device() { in_container c stat -c %d /proc/meminfo; }
-other_worker() { [ "$(worker_pid)" != 0 ] && [ "$(worker_pid)" != "$1" ]; }
 
 # ---- what is told
 ok "a start is told to be ready" start_managed
@@ -60,7 +59,7 @@ ok "which it is" daemon_answers
 is "$(messages "READY=1 MAINPID=$DAEMON_PID STATUS=Serving $MNT")" 1 "with its pid and what it does"
 worker=$(worker_pid)
 kill -KILL "$worker"
-wait_until 10 other_worker "$worker" || bail "no other worker"
+wait_until 10 another_worker "$worker" || bail "no other worker"
 daemon_answers || bail "the other worker does not answer"
 is "$(messages READY=1)" 1 "another worker is nothing to tell"
 manager names

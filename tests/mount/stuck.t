@@ -43,13 +43,6 @@ reads_late() {
 	wait_until 20 has_hit 0 1
 }
 
-is_new() { # the worker that replaced $1
-	local now
-
-	now=$(worker_pid)
-	[ "$now" != 0 ] && [ "$now" != "$1" ]
-}
-
 # Signals that the test sends are no finding.
 plain_signals=:handle_segv=0:handle_sigbus=0:handle_sigill=0:handle_sigfpe=0:handle_abort=0
 [ -z "$SANITIZED" ] || ASAN_OPTIONS+=$plain_signals UBSAN_OPTIONS+=$plain_signals TSAN_OPTIONS+=$plain_signals
@@ -248,7 +241,7 @@ killed_with_request() { # MILLISECONDS WHAT
 worker=$(a_worker)
 between "$(killed_with_request 300 hang)" 0 $((1000 * SLOW)) "a killed reader is gone within a second, whoever holds its request"
 is "$(hits 0)" 1 "the worker still holding it"
-ok "which is replaced" wait_until 10 is_new "$worker"
+ok "which is replaced" wait_until 10 another_worker "$worker"
 is "$(reads c meminfo | total)" 262144 "by one that answers"
 no_harm
 
@@ -257,7 +250,7 @@ worker=$(a_worker)
 between "$(killed_with_request 50 19)" 0 $((1000 * SLOW)) "so is one whose worker stops with its request"
 no_harm
 is "$(reads c meminfo | total)" 262144 "another is answered"
-wait_until 10 is_new "$worker"
+wait_until 10 another_worker "$worker"
 isnt "$(worker_pid)" "$worker" "by a new worker"
 is "$(logged 'was stopped by signal')" 1 "a line tells why"
 for i in 1 2 3 4 5; do # this shell itself may be too late
@@ -291,7 +284,7 @@ echo "$worker" >"$oom/cgroup.procs"
 set_limit oom memory 4096 2>/dev/null || set_limit oom memory $((64 * 1024))
 fill() { # records are memory of the worker's own
 	in_container c bash -c 'for i in 1 2 3 4 5 6 7 8; do exec {fd}</proc/cpuinfo; cat <&$fd; done' >/dev/null
-	is_new "$worker"
+	another_worker "$worker"
 }
 wait_until 30 fill
 isnt "$(worker_pid)" "$worker" "a worker that is out of memory is killed by the kernel"

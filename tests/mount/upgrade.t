@@ -23,7 +23,6 @@ kill_worker() {
 	[ "$pid" = 0 ] || kill -KILL "$pid"
 }
 
-other_worker() { [ "$(worker_pid)" != 0 ] && [ "$(worker_pid)" != "$1" ]; }
 mount_line() { awk -v m="$MNT" '$5 == m' /proc/self/mountinfo; }
 busy() { awk '$1 == "cpu" { print $2 + $3 + $4 }'; }
 shape() { sed 's/[0-9][0-9]*/N/g; s/  */ /g'; }
@@ -141,7 +140,7 @@ n=$(log_lines "no upgrade.*No such file")
 kill -USR1 "$DAEMON_PID"
 ok "a file that passes and then cannot be executed: a line says so" \
 	wait_until 30 log_has "no upgrade.*No such file" $((n + 1))
-ok "another worker of the old version serves" wait_until 10 other_worker "$worker"
+ok "another worker of the old version serves" wait_until 10 another_worker "$worker"
 ok "and answers" daemon_answers
 install_binary
 ok "the next upgrade works" upgrade
