@@ -148,7 +148,8 @@ const char *cgroup_set_path(const struct cgroup_set *s, unsigned hierarchy);
 
 struct cgroup_walk_limits {
 	size_t directories;   /* at most so many are met */
-	uint64_t deadline_ns; /* CLOCK_MONOTONIC; 0: none */
+	uint64_t deadline_ns; /* of clock_thread_ns(), for others' work is no reason to see less;
+				 0: none */
 };
 
 /* Called with a directory's descriptor and inode; a negative answer ends the walk. The container

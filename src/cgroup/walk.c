@@ -83,7 +83,7 @@ static void push_children(struct walk *w, const char *path, int fd)
 
 static bool is_late(const struct walk *w)
 {
-	return w->limits->deadline_ns && clock_monotonic_ns() > w->limits->deadline_ns;
+	return w->limits->deadline_ns && clock_thread_ns() > w->limits->deadline_ns;
 }
 
 /* One that is not there any more is not left out, nor one whose path is too long for any container

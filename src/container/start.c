@@ -11,14 +11,15 @@
 #include "account.h"
 
 #define DIRS_MAX 4096u
-#define LOOK_NS (20 * NS_PER_MS)
+#define LOOK_NS                                                                                    \
+	(20 * NS_PER_MS) /* on a CPU: what is found is kept for good, on a busy machine, too */
 
 /* The search for the oldest process. */
 struct search {
 	const struct root *root;
-	uint64_t deadline_ns;
-	uint64_t oldest; /* clock ticks; UINT64_MAX: none found */
-	int error;       /* one could not be looked at; 0 */
+	uint64_t deadline_ns; /* of clock_thread_ns() */
+	uint64_t oldest;      /* clock ticks; UINT64_MAX: none found */
+	int error;            /* one could not be looked at; 0 */
 };
 
 static bool look_at_process(pid_t pid, void *data)
@@ -31,7 +32,7 @@ static bool look_at_process(pid_t pid, void *data)
 		s->oldest = min_u64(s->oldest, ticks);
 	else if (!proc_is_none(r))
 		s->error = r;
-	return s->error == 0 && clock_monotonic_ns() < s->deadline_ns;
+	return s->error == 0 && clock_thread_ns() < s->deadline_ns;
 }
 
 static int look_into(int dirfd, ino_t ino, void *data)
@@ -52,7 +53,7 @@ static int find_start(struct container_cache *c, dev_t dev, const struct cgroup_
 	const struct cgroup_layout *layout = c->config.layout;
 	const struct cgroup_hierarchy *h = cgroup_hierarchy_of_dev(layout, dev);
 	struct search s = { .root = c->config.root,
-		.deadline_ns = clock_monotonic_ns() + LOOK_NS,
+		.deadline_ns = clock_thread_ns() + LOOK_NS,
 		.oldest = UINT64_MAX };
 	const struct cgroup_walk_limits limits = { DIRS_MAX, s.deadline_ns };
 	int r = 0;

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/seccomp.h>
 #include <seccomp.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -230,10 +231,17 @@ static bool is_first_told(unsigned what)
 	return !sandbox_notes || !(atomic_fetch_or(&sandbox_notes->told, what) & what);
 }
 
-/* A kernel without filters is its owner's choice. */
+/* Else it says EFAULT, having looked for the filter (seccomp(2)). */
+static bool kernel_has_filters(void)
+{
+	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, NULL, 0, 0) == 0 || errno != EINVAL;
+}
+
+/* A kernel without filters is its owner's choice; one that cannot be made where there are filters
+ * is a fault. */
 static int tell_no_filter(int r)
 {
-	if (r != -EINVAL && r != -ENOSYS && r != -EOPNOTSUPP)
+	if (r == 0 || kernel_has_filters())
 		return r;
 	if (is_first_told(TOLD_FILTER))
 		log_error("this kernel has no seccomp filters (CONFIG_SECCOMP_FILTER): the worker "

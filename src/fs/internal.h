@@ -64,8 +64,8 @@ int splice_init(struct fs *fs);
 /* True when READs for the page cache (which have no lock owner) are to be refused. */
 bool splice_guarded(const struct fs *fs);
 
-/* Before the reply to an OPEN of a file. */
-void splice_opening(struct fs *fs, uint64_t number);
+/* Before the reply to an OPEN of a file. 0, or -errno of a shortage: it must not be opened then. */
+int splice_opening(struct fs *fs, uint64_t number);
 
 /* Before any reply that holds a file's attributes. */
 void splice_replying(struct fs *fs, uint64_t number);

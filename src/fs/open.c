@@ -127,11 +127,14 @@ static bool may_open(const struct fs *fs, uint64_t number, int flags)
 
 void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	if (!may_open(fuse_req_userdata(req), ino, fi->flags)) {
-		fuse_reply_err(req, EACCES);
+	int r = may_open(fuse_req_userdata(req), ino, fi->flags) ? 0 : -EACCES;
+
+	if (r == 0)
+		r = splice_opening(fuse_req_userdata(req), ino);
+	if (r < 0) {
+		fuse_reply_err(req, -r);
 		return;
 	}
-	splice_opening(fuse_req_userdata(req), ino);
 	fi->direct_io = 1; /* st_size is 0, and each reader has a text of its own */
 	fi->noflush = 1;
 	fi->keep_cache = 0;

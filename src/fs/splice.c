@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <sys/utsname.h>
 
+#include "root.h"
 #include "slow.h"
 
 /* In the middle of a page, which therefore does not count as filled, and far from what anybody
@@ -66,20 +67,23 @@ static int store(struct fs *fs, uint64_t number, off_t offset, size_t n)
 }
 
 /* The byte needs the lock of its page, which a reader of that page may hold until another thread
- * has refused the READ. */
-void splice_opening(struct fs *fs, uint64_t number)
+ * has refused the READ; and that page, for want of which the file would be empty. */
+int splice_opening(struct fs *fs, uint64_t number)
 {
 	_Atomic uint64_t *word;
 	uint64_t bit;
+	int r;
 
 	if (!splice_guarded(fs))
-		return;
+		return 0;
 	word = word_of(fs, number, &bit);
 	if (atomic_load(word) & bit)
-		return;
+		return 0;
 	slow_ahead();
-	if (store(fs, number, FAR, 1) == 0)
+	r = store(fs, number, FAR, 1);
+	if (r == 0)
 		atomic_fetch_or(word, bit);
+	return is_shortage(r) ? r : 0;
 }
 
 /* No byte, no page, no lock; but behind the size that OPEN made, else nothing would happen. */

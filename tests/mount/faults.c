@@ -8,14 +8,16 @@
  * $LXCFS_FAULTS names a file of six ints of 32 bits that a test writes: whose calls (a pid;
  * 0: everybody's; 1: theirs who heal; negative: everybody's but that one's), which (1 memory,
  * 2 opening, 4 reading files, directories, attributes and numbers of the kernel, 8 what the opener
- * opens, 16 watching by epoll, 32 forking, added up), the error, every how-many-th (0: none), and
- * two that count: calls, and those that have failed.
+ * opens, 16 watching by epoll, 32 forking, 64 storing a byte in the kernel's page cache, 128 making
+ * the filter of system calls, added up), the error, every how-many-th (0: none), and two that
+ * count: calls, and those that have failed.
  */
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <seccomp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -32,7 +34,16 @@
 #include <sys/types.h>
 #include <unistd.h>
 
-enum { MEMORY = 1, OPENING = 2, READING = 4, OPENER = 8, WATCHING = 16, FORKING = 32 };
+enum {
+	MEMORY = 1,
+	OPENING = 2,
+	READING = 4,
+	OPENER = 8,
+	WATCHING = 16,
+	FORKING = 32,
+	STORING = 64,
+	FILTERING = 128
+};
 
 #define WHO_HEALS 1
 
@@ -213,6 +224,42 @@ ssize_t read(int fd, void *buffer, size_t size)
 int epoll_ctl(int epoll_fd, int op, int fd, struct epoll_event *event)
 {
 	return fails(WATCHING) ? -1 : (int)syscall(SYS_epoll_ctl, epoll_fd, op, fd, event);
+}
+
+/* As the kernel's answer for want of a page. */
+struct fuse_session;
+struct fuse_bufvec;
+typedef int store_fn(struct fuse_session *session, uint64_t number, off_t offset,
+	struct fuse_bufvec *bytes, int flags);
+store_fn fuse_lowlevel_notify_store;
+
+int fuse_lowlevel_notify_store(struct fuse_session *session, uint64_t number, off_t offset,
+	struct fuse_bufvec *bytes, int flags)
+{
+	static store_fn *_Atomic next;
+
+	if (!atomic_load(&next))
+		atomic_store(&next, (store_fn *)dlsym(RTLD_NEXT, "fuse_lowlevel_notify_store"));
+	return fails(STORING) ? -errno : atomic_load(&next)(session, number, offset, bytes, flags);
+}
+
+/* Whose errors are negative, too. */
+int seccomp_rule_add(void *filter, uint32_t action, int number, unsigned n, ...)
+{
+	static int (*_Atomic next)(void *, uint32_t, int, unsigned, const struct scmp_arg_cmp *);
+	struct scmp_arg_cmp conditions[6];
+	va_list args;
+
+	if (!atomic_load(&next))
+		atomic_store(&next,
+			(int (*)(void *, uint32_t, int, unsigned, const struct scmp_arg_cmp *))
+				dlsym(RTLD_NEXT, "seccomp_rule_add_array"));
+	va_start(args, n);
+	for (unsigned i = 0; i < n; i++)
+		conditions[i] = va_arg(args, struct scmp_arg_cmp);
+	va_end(args);
+	return fails(FILTERING) ? -errno
+				: atomic_load(&next)(filter, action, number, n, conditions);
 }
 
 /* linux/nsfs.h: one with an argument asks for a number, one without opens. */

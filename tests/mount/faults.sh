@@ -5,7 +5,7 @@
 FAULTS=$WORK/faults
 head -c 24 /dev/zero >"$FAULTS"
 # as faults.c has them
-MEMORY=1 OPENING=2 READING=4 FORKING=32
+MEMORY=1 OPENING=2 READING=4 FORKING=32 STORING=64 FILTERING=128
 WHO_HEALS=1
 
 start_faulty_daemon() { # OPTION...

@@ -514,10 +514,12 @@ static const struct mutation {
 	{ "pressure-copy", pressure_copy, PRESSURE, { EOPNOTSUPP, EINVAL } },
 };
 
-/* By path, a pressure file may be opened for writing, and the kernel's own takes O_TRUNC. */
+/* By path, a pressure file may be opened for writing, and the kernel's own takes O_TRUNC; it is
+ * never made. */
 static bool may_succeed(const struct mutation *m, const struct target *t)
 {
-	return t->pressure >= 0 && !strncmp(m->name, "open-", 5);
+	return t->pressure >= 0 && !strncmp(m->name, "open-", 5) && m->run != open_excl &&
+		m->run != open_tmpfile;
 }
 
 static bool refused(const struct mutation *m, int error)

@@ -4,7 +4,8 @@
 # What the daemon's processes may do: nothing but what they are for, even when an attacker's code
 # runs in the worker.
 source "$(dirname "$0")/lib.sh"
-plan $((46${CG_V2:+ + 15}))
+source "$(dirname "$0")/faults.sh"
+plan $((48${CG_V2:+ + 15}))
 
 status_of() { # PID WORD
 	value "$2" <"/proc/$1/status"
@@ -188,6 +189,21 @@ attack_opener() {
 	unset LXCFS_INTRUDE_OPENER
 }
 [ -z "$CG_V2" ] || attack_opener
+
+# ---- a filter that cannot be made, on a kernel that has filters
+without_filter() {
+	faults 0 $FILTERING 22 1
+	mkdir -p "$MNT" "$WORK/run"
+	empty_log
+	LD_PRELOAD=$BUILD/tests/mount/faults.so LXCFS_FAULTS=$FAULTS \
+		"$LXCFS" --runtime-dir="$WORK/run" --pidfile="$PIDFILE" "$MNT" </dev/null >>"$DAEMON_LOG" 2>&1 &
+	DAEMON_PID=$!
+	ok "where the filter cannot be made the log tells it" wait_until $((10 * SLOW)) logged 'Invalid argument'
+	is "$(worker_pid)" 0 "and no worker serves without"
+	stop_daemon
+	no_faults
+}
+if [ -n "$SANITIZED" ]; then skip 2 "the filter, which a sanitizer's build has not"; else without_filter; fi
 
 # ---- the walls one by one
 unset LXCFS_INTRUDE_LAST

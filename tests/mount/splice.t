@@ -4,13 +4,20 @@
 # Readers that use sendfile(2) or the end of the file: since Linux 6.5 the kernel takes a FUSE
 # file's size at its word there, and keeps what it reads in a cache that all containers share.
 source "$(dirname "$0")/lib.sh"
-plan 24
+source "$(dirname "$0")/faults.sh"
+plan 26
 
-start_daemon
+start_faulty_daemon
 new_container c --memory=$((256 * MIB))
 new_container d --memory=$((128 * MIB))
 c=262144
 d=131072
+
+# ---- a kernel that has no page for the byte that keeps a file from being empty
+faults 0 $STORING 12 1
+isnt "$(in_container c "$POKE" sendfile /proc/loadavg 2>/dev/null && echo done)" "done" "without memory there is an error, no empty file"
+no_faults
+isnt "$(in_container c "$POKE" sendfile /proc/loadavg)" "" "which is sent when there is memory again"
 
 sent() { in_container "$1" "$POKE" sendfile "/$2"; }
 size() { in_container c stat -c %s "/$1"; }

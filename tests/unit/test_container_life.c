@@ -374,6 +374,46 @@ START_TEST(a_cgroup_that_its_owner_closed_does_not_keep_others_accounts)
 }
 END_TEST
 
+#define VISIT_NS (30 * NS_PER_MS)
+
+struct visits {
+	bool work; /* else others do, meanwhile */
+	unsigned n;
+};
+
+static int visit_for_long(int dirfd, ino_t ino, void *data)
+{
+	const uint64_t end = clock_thread_ns() + VISIT_NS;
+	struct visits *v = data;
+
+	(void)dirfd;
+	(void)ino;
+	v->n++;
+	if (!v->work)
+		usleep(VISIT_NS / NS_PER_US);
+	while (v->work && clock_thread_ns() < end)
+		continue;
+	return 0;
+}
+
+/* A start that was looked for is kept for good, so what is seen must not depend on others. */
+START_TEST(a_walk_is_ended_by_its_own_work_and_not_by_that_of_others)
+{
+	const struct cgroup_hierarchy *h = &layout->hierarchy[box_hierarchy()];
+	const struct cgroup_walk_limits limits = { 16, clock_thread_ns() + VISIT_NS / 2 };
+	struct visits others = { .work = false }, own = { .work = true };
+	struct box box;
+
+	box_start(&box, layout, BOX_OWN_CGROUP);
+	box_tell(&box, BOX_ENTER_LEAF);
+	ck_assert_int_eq(cgroup_walk(h, box.path, &limits, visit_for_long, &others), 0);
+	ck_assert_uint_eq(others.n, 2);
+	ck_assert_int_eq(cgroup_walk(h, box.path, &limits, visit_for_long, &own), -ETIME);
+	ck_assert_uint_eq(own.n, 1);
+	box_stop(&box);
+}
+END_TEST
+
 START_TEST(a_record_without_init_expires_unused)
 {
 	const bool watched = layout->unified >= 0;
@@ -433,6 +473,7 @@ int main(void)
 	tcase_add_test(c, threads_that_ask_at_once_get_one_record);
 	tcase_add_test(c, accounts_stay_with_the_cgroup_and_go_with_it);
 	tcase_add_test(c, a_cgroup_that_its_owner_closed_does_not_keep_others_accounts);
+	tcase_add_test(c, a_walk_is_ended_by_its_own_work_and_not_by_that_of_others);
 	tcase_add_test(c, a_record_without_init_expires_unused);
 	tcase_add_test(c, a_cgroup_whose_end_nobody_told_expires_as_well);
 	suite_add_tcase(s, c);
