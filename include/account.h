@@ -91,6 +91,7 @@ enum account_fate {
 #define ACCOUNT_PREDECESSORS_OF_OWNER 64u
 
 /* Asks after every entry, without a lock held, and clears those that are of no more use. `fate` is
- * asked again after the dead at the next sweep, for their cgroup may be gone by then. */
-void account_sweep(struct account_store *s,
+ * asked again after the dead at the next sweep, for their cgroup may be gone by then. 0; -ENOMEM:
+ * some were not asked after. */
+int account_sweep(struct account_store *s,
 	enum account_fate (*fate)(const struct account_key *key, void *data), void *data);

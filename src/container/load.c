@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "cleanup.h"
 #include "parse.h"
 #include "slow.h"
 #include "thread.h"
@@ -351,7 +352,7 @@ static void make_ready(struct load *l, struct entry *e, const struct load_state 
 
 static int enter(struct load *l, const struct subject *s, uint64_t now, struct load_values *ret)
 {
-	struct load_state state;
+	struct load_state state = { 0 };
 	struct entry *e;
 	bool inserted = false;
 	int r = entry_new(l, &s->account, path_of(l, s), s->use, &e);
@@ -403,25 +404,49 @@ int load_get(struct load *l, const struct subject *s, struct load_values *ret)
 
 /* --- life of the sampler -------------------------------------------------------------------- */
 
-/* Goes on with what an earlier worker sampled. */
+struct resumption {
+	struct load *l;
+	int error; /* a shortage; 0 */
+};
+
+static int resume_one(struct load *l, const struct account_key *key)
+{
+	autofree char *cgroup = NULL;
+	struct load_state state;
+	struct entry *e = NULL;
+	int r = load_restore(l->config.accounts, key, &state, &cgroup);
+
+	if (r == 0 && sat_sub(clock_monotonic_ns(), state.read_ns) <= UNREAD_NS)
+		r = entry_new(l, key, cgroup, NULL, &e);
+	if (!e)
+		return r;
+	e->state = state;
+	e->ready = true;
+	if (l->n < ENTRIES_MAX)
+		insert_locked(l, e);
+	else
+		entry_free(e);
+	return 0;
+}
+
 static enum account_fate resume(const struct account_key *key, void *data)
 {
-	struct load *l = data;
-	char *cgroup = NULL;
-	struct load_state state;
-	struct entry *e;
+	struct resumption *all = data;
+	int r = key->kind == ACCOUNT_LOAD && all->error == 0 ? resume_one(all->l, key) : 0;
 
-	if (key->kind != ACCOUNT_LOAD || l->n >= ENTRIES_MAX ||
-		load_restore(l->config.accounts, key, &state, &cgroup) < 0)
-		return ACCOUNT_LIVES;
-	if (sat_sub(clock_monotonic_ns(), state.read_ns) <= UNREAD_NS &&
-		entry_new(l, key, cgroup, NULL, &e) == 0) {
-		e->state = state;
-		e->ready = true;
-		insert_locked(l, e);
-	}
-	free(cgroup);
+	if (is_shortage(r))
+		all->error = r;
 	return ACCOUNT_LIVES;
+}
+
+/* Goes on with what an earlier worker sampled: with all of it, for whoever is forgotten here is not
+ * sampled until somebody reads. */
+static int resume_all(struct load *l)
+{
+	struct resumption all = { .l = l };
+	int r = account_sweep(l->config.accounts, resume, &all);
+
+	return all.error ? all.error : r;
 }
 
 static void setup(struct load *l)
@@ -453,15 +478,18 @@ static void destroy(struct load *l)
 int load_new(const struct load_config *config, struct load **ret)
 {
 	struct load *l = calloc(1, sizeof(*l));
+	int r;
 
 	if (!l)
 		return -ENOMEM;
 	l->config = *config;
 	setup(l);
-	if (l->config.accounts)
-		account_sweep(l->config.accounts, resume, l);
-	*ret = l;
-	return 0;
+	r = l->config.accounts ? resume_all(l) : 0;
+	if (r < 0)
+		destroy(l);
+	else
+		*ret = l;
+	return r;
 }
 
 int load_start(struct load *l)
