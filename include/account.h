@@ -74,6 +74,10 @@ static inline bool account_is_full(int r)
 	return r == -ENOSPC || r == -EDQUOT;
 }
 
+/* Whom it is charged to; a new one: whom it will be. Borrowed, until account_end(). NULL: nobody.
+ */
+struct use *account_use(const struct account *a);
+
 /* Publishes new bytes (none: the old ones stay) and unlocks. -ENOSPC or -EDQUOT, the old bytes then
  * staying. */
 int account_end(struct account *a, const void *state, size_t n);

@@ -352,6 +352,11 @@ int account_begin(struct account_store *s, const struct account_key *key, struct
 	return r;
 }
 
+struct use *account_use(const struct account *a)
+{
+	return a->store->owners[a->entry];
+}
+
 /* A successor's account has come into being: the dead of the same cgroup have done their duty. */
 static void clear_dead_siblings(struct account_store *s, const struct account_key *key)
 {
