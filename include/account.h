@@ -74,6 +74,10 @@ static inline bool account_is_full(int r)
 	return r == -ENOSPC || r == -EDQUOT;
 }
 
+/* Whom it is charged to; a new one: whom it will be. Borrowed, until account_end(). NULL: nobody.
+ */
+struct use *account_use(const struct account *a);
+
 /* Publishes new bytes (none: the old ones stay) and unlocks. -ENOSPC or -EDQUOT, the old bytes then
  * staying. */
 int account_end(struct account *a, const void *state, size_t n);
@@ -91,6 +95,7 @@ enum account_fate {
 #define ACCOUNT_PREDECESSORS_OF_OWNER 64u
 
 /* Asks after every entry, without a lock held, and clears those that are of no more use. `fate` is
- * asked again after the dead at the next sweep, for their cgroup may be gone by then. */
-void account_sweep(struct account_store *s,
+ * asked again after the dead at the next sweep, for their cgroup may be gone by then. 0; -ENOMEM:
+ * some were not asked after. */
+int account_sweep(struct account_store *s,
 	enum account_fate (*fate)(const struct account_key *key, void *data), void *data);

@@ -37,7 +37,8 @@ struct load_config {
 /* The sampler. */
 struct load;
 
-/* Knows whatever an earlier worker sampled. Copies `config`. 0 or -ENOMEM. */
+/* Knows whatever an earlier worker sampled. Copies `config`. 0; -errno of a shortage: some of that
+ * could not be found out. */
 int load_new(const struct load_config *config, struct load **ret);
 /* Starts its thread. Not before everything in the hand-over memory is adopted: it writes there. 0
  * or -errno. */

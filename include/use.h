@@ -18,6 +18,7 @@ struct use {
 	_Atomic uint32_t accounts;      /* of all its cgroups and inits */
 	_Atomic uint32_t account_pages; /* of what those remember */
 	_Atomic uint32_t predecessors;  /* accounts whose init is dead */
+	_Atomic uint32_t loads;         /* containers whose load is sampled */
 
 	/* constant */
 	uint64_t owner; /* its number, never 0 */

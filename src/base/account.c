@@ -352,6 +352,11 @@ int account_begin(struct account_store *s, const struct account_key *key, struct
 	return r;
 }
 
+struct use *account_use(const struct account *a)
+{
+	return a->store->owners[a->entry];
+}
+
 /* A successor's account has come into being: the dead of the same cgroup have done their duty. */
 static void clear_dead_siblings(struct account_store *s, const struct account_key *key)
 {
@@ -467,16 +472,20 @@ static void clear_dead_until(struct account_store *s, uint64_t until)
 	}
 }
 
-void account_sweep(struct account_store *s,
+int account_sweep(struct account_store *s,
 	enum account_fate (*fate)(const struct account_key *key, void *data), void *data)
 {
 	autotext keys = { 0 };
+	int r, ret = 0;
 
 	pthread_mutex_lock(&s->sweep);
 	for (uint32_t lock = 0; lock < LOCKS; lock++) {
 		text_reset(&keys);
-		if (collect_keys(s, lock, &keys) < 0)
+		r = collect_keys(s, lock, &keys);
+		if (r < 0) {
+			ret = r;
 			continue;
+		}
 		for (size_t at = 0; at < keys.len; at += sizeof(struct account_key)) {
 			struct account_key key;
 
@@ -487,4 +496,5 @@ void account_sweep(struct account_store *s,
 	if (atomic_load(&s->dead) > ACCOUNT_PREDECESSORS)
 		clear_dead_until(s, s->deaths - ACCOUNT_PREDECESSORS + 1);
 	pthread_mutex_unlock(&s->sweep);
+	return ret;
 }

@@ -10,12 +10,16 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "cleanup.h"
 #include "parse.h"
 #include "slow.h"
 #include "thread.h"
 
 #define BUCKETS 1024u
-#define ENTRIES_MAX LOAD_TASKS_MAX /* each costs at least one task */
+/* Each costs at least one task, so a pass leaves room for as many new ones; of one outermost
+ * container an eighth, for it may make as many cgroups as it likes. */
+#define ENTRIES_MAX (2 * LOAD_TASKS_MAX)
+#define ENTRIES_OF_OWNER (ENTRIES_MAX / 8)
 #define UNREAD_NS (24 * 3600 * NS_PER_S)
 
 /* A container that is sampled. */
@@ -27,6 +31,8 @@ struct entry {
 	struct load_state state;
 	bool ready; /* its first sample was taken; until then its maker's */
 	bool gone;  /* not found any more; the thread will take it off */
+	/* The thread. */
+	uint64_t share; /* what it costs, with those of its owner that were read later */
 };
 
 struct load {
@@ -76,16 +82,21 @@ static struct entry *find_locked(struct load *l, const struct account_key *key)
 	return e;
 }
 
-static void insert_locked(struct load *l, struct entry *e)
+/* False: there is no room, and it stays its maker's. */
+static bool insert_locked(struct load *l, struct entry *e)
 {
 	struct entry **bucket = bucket_of(l, &e->place.key);
+	struct use *use = e->place.use;
 
+	if (l->n >= ENTRIES_MAX || (use && !use_charge(&use->loads, 1, ENTRIES_OF_OWNER)))
+		return false;
 	e->in_bucket = *bucket;
 	*bucket = e;
 	e->next = l->first;
 	l->first = e;
 	if (l->n++ == 0)
 		pthread_cond_signal(&l->wake);
+	return true;
 }
 
 static void leave_bucket_locked(struct load *l, struct entry *e)
@@ -97,14 +108,48 @@ static void leave_bucket_locked(struct load *l, struct entry *e)
 	*at = e->in_bucket;
 }
 
+/* The one at that place in the list. */
+static void remove_locked(struct load *l, struct entry **at)
+{
+	struct entry *e = *at;
+
+	*at = e->next;
+	leave_bucket_locked(l, e);
+	l->n--;
+	if (e->place.use)
+		atomic_fetch_sub(&e->place.use->loads, 1);
+	entry_free(e);
+}
+
 /* --- who leaves (the thread) ---------------------------------------------------------------- */
 
-static int latest_read_first(const void *a, const void *b)
+static int compare(uint64_t a, uint64_t b)
+{
+	return (a > b) - (a < b);
+}
+
+/* 0: those that are charged to nobody, together. */
+static uint64_t owner_of(const struct entry *e)
+{
+	return e->place.use ? e->place.use->owner : 0;
+}
+
+/* Of each owner the latest read first. */
+static int by_owner(const void *a, const void *b)
 {
 	const struct entry *const *x = a, *const *y = b;
-	const uint64_t left = (*x)->state.read_ns, right = (*y)->state.read_ns;
+	const int r = compare(owner_of(*x), owner_of(*y));
 
-	return (left < right) - (left > right);
+	return r ? r : compare((*y)->state.read_ns, (*x)->state.read_ns);
+}
+
+/* Among equals the latest read. */
+static int least_share_first(const void *a, const void *b)
+{
+	const struct entry *const *x = a, *const *y = b;
+	const int r = compare((*x)->share, (*y)->share);
+
+	return r ? r : compare((*y)->state.read_ns, (*x)->state.read_ns);
 }
 
 static uint64_t cost_of(const struct entry *e)
@@ -121,7 +166,9 @@ static bool is_over_quota_locked(const struct load *l)
 	return sum > LOAD_TASKS_MAX;
 }
 
-/* The least recently read go, down to what may be sampled; a first one always stays. */
+/* Down to what may be sampled, always the owner whose entries cost the most together loses the one
+ * that was read least recently: nobody's flood takes what others are sampled for. A share is what
+ * the owner has when that entry's turn comes, so they go by it. A first one always stays. */
 static void shrink_locked(struct load *l)
 {
 	struct entry **all = calloc(l->n, sizeof(struct entry *));
@@ -134,7 +181,12 @@ static void shrink_locked(struct load *l)
 		if (e->ready && !e->gone)
 			all[n++] = e;
 	/* NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers */
-	qsort(all, n, sizeof(*all), latest_read_first);
+	qsort(all, n, sizeof(*all), by_owner);
+	for (size_t i = 0; i < n; i++)
+		all[i]->share = sat_add(cost_of(all[i]),
+			i > 0 && owner_of(all[i - 1]) == owner_of(all[i]) ? all[i - 1]->share : 0);
+	/* NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers */
+	qsort(all, n, sizeof(*all), least_share_first);
 	for (size_t i = 0; i < n; i++) {
 		sum = sat_add(sum, cost_of(all[i]));
 		if (i > 0 && sum > LOAD_TASKS_MAX)
@@ -148,16 +200,10 @@ static void take_off_locked(struct load *l)
 	struct entry **at = &l->first;
 
 	while (*at) {
-		struct entry *e = *at;
-
-		if (!e->ready || !e->gone) {
-			at = &e->next;
-			continue;
-		}
-		*at = e->next;
-		leave_bucket_locked(l, e);
-		l->n--;
-		entry_free(e);
+		if ((*at)->ready && (*at)->gone)
+			remove_locked(l, at);
+		else
+			at = &(*at)->next;
 	}
 }
 
@@ -298,7 +344,7 @@ static int first_sample(
 	const struct load *l, const struct entry *e, uint64_t now, struct load_state *ret)
 {
 	struct load_state state = { 0 };
-	int r = load_restore(l->config.accounts, &e->place.key, &state, NULL);
+	int r = load_restore(l->config.accounts, &e->place.key, &state, NULL, NULL);
 
 	if (r == -ENOMEM)
 		return r;
@@ -331,9 +377,7 @@ static bool find_or_insert(struct load *l, struct entry *fresh, bool *ret_insert
 		e->state.read_ns = max_u64(e->state.read_ns, now);
 		*ret = e->state.values;
 	}
-	*ret_inserted = !found && l->n < ENTRIES_MAX;
-	if (*ret_inserted)
-		insert_locked(l, fresh);
+	*ret_inserted = !found && insert_locked(l, fresh);
 	pthread_mutex_unlock(&l->lock);
 	return found;
 }
@@ -351,7 +395,7 @@ static void make_ready(struct load *l, struct entry *e, const struct load_state 
 
 static int enter(struct load *l, const struct subject *s, uint64_t now, struct load_values *ret)
 {
-	struct load_state state;
+	struct load_state state = { 0 };
 	struct entry *e;
 	bool inserted = false;
 	int r = entry_new(l, &s->account, path_of(l, s), s->use, &e);
@@ -403,25 +447,49 @@ int load_get(struct load *l, const struct subject *s, struct load_values *ret)
 
 /* --- life of the sampler -------------------------------------------------------------------- */
 
-/* Goes on with what an earlier worker sampled. */
+struct resumption {
+	struct load *l;
+	int error; /* a shortage; 0 */
+};
+
+static int resume_one(struct load *l, const struct account_key *key)
+{
+	autofree char *cgroup = NULL;
+	struct use *use = NULL;
+	struct load_state state;
+	struct entry *e = NULL;
+	int r = load_restore(l->config.accounts, key, &state, &cgroup, &use);
+
+	if (r == 0 && sat_sub(clock_monotonic_ns(), state.read_ns) <= UNREAD_NS)
+		r = entry_new(l, key, cgroup, use, &e);
+	use_put(use);
+	if (!e)
+		return r;
+	e->state = state;
+	e->ready = true;
+	if (!insert_locked(l, e))
+		entry_free(e);
+	return 0;
+}
+
 static enum account_fate resume(const struct account_key *key, void *data)
 {
-	struct load *l = data;
-	char *cgroup = NULL;
-	struct load_state state;
-	struct entry *e;
+	struct resumption *all = data;
+	int r = key->kind == ACCOUNT_LOAD && all->error == 0 ? resume_one(all->l, key) : 0;
 
-	if (key->kind != ACCOUNT_LOAD || l->n >= ENTRIES_MAX ||
-		load_restore(l->config.accounts, key, &state, &cgroup) < 0)
-		return ACCOUNT_LIVES;
-	if (sat_sub(clock_monotonic_ns(), state.read_ns) <= UNREAD_NS &&
-		entry_new(l, key, cgroup, NULL, &e) == 0) {
-		e->state = state;
-		e->ready = true;
-		insert_locked(l, e);
-	}
-	free(cgroup);
+	if (is_shortage(r))
+		all->error = r;
 	return ACCOUNT_LIVES;
+}
+
+/* Goes on with what an earlier worker sampled: with all of it, for whoever is forgotten here is not
+ * sampled until somebody reads. */
+static int resume_all(struct load *l)
+{
+	struct resumption all = { .l = l };
+	int r = account_sweep(l->config.accounts, resume, &all);
+
+	return all.error ? all.error : r;
 }
 
 static void setup(struct load *l)
@@ -438,12 +506,8 @@ static void setup(struct load *l)
 
 static void destroy(struct load *l)
 {
-	struct entry *next;
-
-	for (struct entry *e = l->first; e; e = next) {
-		next = e->next;
-		entry_free(e);
-	}
+	while (l->first)
+		remove_locked(l, &l->first);
 	pthread_mutex_destroy(&l->lock);
 	pthread_cond_destroy(&l->wake);
 	pthread_cond_destroy(&l->ready);
@@ -453,15 +517,18 @@ static void destroy(struct load *l)
 int load_new(const struct load_config *config, struct load **ret)
 {
 	struct load *l = calloc(1, sizeof(*l));
+	int r;
 
 	if (!l)
 		return -ENOMEM;
 	l->config = *config;
 	setup(l);
-	if (l->config.accounts)
-		account_sweep(l->config.accounts, resume, l);
-	*ret = l;
-	return 0;
+	r = l->config.accounts ? resume_all(l) : 0;
+	if (r < 0)
+		destroy(l);
+	else
+		*ret = l;
+	return r;
 }
 
 int load_start(struct load *l)

@@ -33,31 +33,40 @@ static bool is_sane(const struct head *h)
 	return true;
 }
 
-int load_restore(struct account_store *accounts, const struct account_key *key,
-	struct load_state *ret, char **ret_cgroup)
+static int parse(const struct text *bytes, struct load_state *ret, char **ret_cgroup)
 {
-	autotext bytes = { 0 };
-	autotext predecessor = { 0 };
-	struct account *account;
 	struct head head;
-	int r = accounts ? account_begin(accounts, key, NULL, &bytes, &predecessor, &account)
-			 : -ENOENT;
 
-	if (r < 0)
-		return r == -ENOMEM ? r : -ENOENT;
-	account_end(account, NULL, 0);
-	if (bytes.len < sizeof(head))
+	if (bytes->len < sizeof(head))
 		return -ENOENT;
-	memcpy(&head, bytes.data, sizeof(head));
+	memcpy(&head, bytes->data, sizeof(head));
 	if (!is_sane(&head))
 		return -ENOENT;
 	if (ret_cgroup) {
-		*ret_cgroup = strndup(bytes.data + sizeof(head), bytes.len - sizeof(head));
+		*ret_cgroup = strndup(bytes->data + sizeof(head), bytes->len - sizeof(head));
 		if (!*ret_cgroup)
 			return -ENOMEM;
 	}
 	*ret = head.state;
 	return 0;
+}
+
+int load_restore(struct account_store *accounts, const struct account_key *key,
+	struct load_state *ret, char **ret_cgroup, struct use **ret_use)
+{
+	autotext bytes = { 0 };
+	autotext predecessor = { 0 };
+	struct account *account;
+	int r = accounts ? account_begin(accounts, key, NULL, &bytes, &predecessor, &account)
+			 : -ENOENT;
+
+	if (r < 0)
+		return r == -ENOMEM ? r : -ENOENT;
+	r = parse(&bytes, ret, ret_cgroup);
+	if (r == 0 && ret_use)
+		*ret_use = use_ref(account_use(account));
+	account_end(account, NULL, 0);
+	return r;
 }
 
 void load_keep(struct account_store *accounts, const struct load_place *place,

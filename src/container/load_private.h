@@ -17,7 +17,8 @@
 
 #define LOAD_PERIOD_NS (5 * NS_PER_S) /* the kernel's LOAD_FREQ */
 
-/* Of all containers together, and hence of one: what is sampled in a period is bounded. */
+/* Of all containers together, and hence of one: what is sampled in a period is bounded. Above it
+ * the outermost containers that cost the most give way. */
 #define LOAD_TASKS_MAX 10000u
 
 /* A container as the sampler knows it: by names alone, with no descriptor and no reference on it.
@@ -26,8 +27,8 @@ struct load_place {
 	struct account_key key; /* of kind ACCOUNT_LOAD */
 	char *cgroup;    /* path in the hierarchy of key.cgroup_dev; NULL: the root everywhere */
 	uint64_t pid_ns; /* inode; 0: the daemon's own */
-	struct use *use; /* what its account is charged to; with a reference; NULL: nobody, or whom
-			    the account names already */
+	struct use
+		*use; /* what it and its account are charged to; with a reference; NULL: nobody */
 };
 
 #define LOAD_NO_PID_NS UINT64_MAX /* init had ended already: nobody is in it */
@@ -105,8 +106,8 @@ int load_sample(const struct load_config *config, const struct load_place *place
 /* --- load_account.c ------------------------------------------------------------------------ */
 
 /* 0; -ENOENT: nothing is kept of it, or what cannot be right; -ENOMEM. `ret_cgroup` (may be NULL)
- * is to be freed. */
+ * is to be freed, and `ret_use` (may be NULL: whom it is charged to) to be put. */
 int load_restore(struct account_store *accounts, const struct account_key *key,
-	struct load_state *ret, char **ret_cgroup);
+	struct load_state *ret, char **ret_cgroup, struct use **ret_use);
 void load_keep(struct account_store *accounts, const struct load_place *place,
 	const struct load_state *state);

@@ -16,11 +16,14 @@
 static int find_pid_ns(
 	const struct load_config *config, const struct account_key *key, uint64_t *ret)
 {
-	int r = proc_ns(config->root, key->init_pid, "ns/pid", ret);
+	const struct proc_id init = { key->init_pid, key->init_start };
+	int r = proc_ns(config->root, init.pid, "ns/pid", ret);
 
+	if (r == 0)
+		r = proc_check(config->root, &init);
 	if (r < 0 && !proc_is_none(r))
 		return r;
-	if (r < 0 || proc_has_ended(config->root, key->init_pid, key->init_start))
+	if (r < 0)
 		*ret = LOAD_NO_PID_NS;
 	return 0;
 }

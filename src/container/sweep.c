@@ -130,6 +130,7 @@ void sweep_accounts(struct container_cache *c)
 
 	if (!c->config.accounts)
 		return;
+	/* Whom a sweep leaves out for want of memory, the next one asks after. */
 	account_sweep(c->config.accounts, collect, &names);
 	sort_and_unite(&names);
 	if (names.n > 0 && !names.failed) {

@@ -27,7 +27,7 @@ static void check_load(struct worker *w, const struct account_key *key, size_t l
 	struct load_state state;
 	char *cgroup = NULL;
 
-	if (load_restore(w->accounts, key, &state, &cgroup) < 0)
+	if (load_restore(w->accounts, key, &state, &cgroup, NULL) < 0)
 		return;
 	FUZZ_ASSERT(strlen(cgroup) <= length && state.sampled > 0);
 	for (unsigned i = 0; i < LOAD_SPANS; i++)

@@ -1,21 +1,22 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# Load averages of as many containers as are sampled at once: 500 of 20 tasks each (what the virtual
-# machine has memory for). What one of them does shows there, in time, and nowhere else.
+# Load averages of about as many containers as are sampled at once: 490 of 20 tasks each (what the virtual
+# machine has memory for), and a few for whoever reads. What one of them does shows there, in time, and nowhere
+# else; and beside another one that asks for too much.
 source "$(dirname "$0")/lib.sh"
-plan 5
+plan 7
 
-CONTAINERS=500
+CONTAINERS=490
 [ "$SLOW" -eq 1 ] || CONTAINERS=60
 TASKS=20
 ROOT=${CG_V1[cpuacct]-$CG_V2} # one hierarchy makes a container
 MANY=$ROOT/$CG_PARENT/many
 
-loadavg() { # CONTAINER
+loadavg() { # CONTAINER, or nothing: the one that has all of them inside it
 	(
 		trap - EXIT INT TERM
-		echo "$BASHPID" >"$MANY/$1/cgroup.procs" && exec cat "$MNT/proc/loadavg"
+		echo "$BASHPID" >"$MANY/${1-}/cgroup.procs" && exec cat "$MNT/proc/loadavg"
 	)
 }
 from_second() { # reads all but the container 0
@@ -45,12 +46,27 @@ between "$(awk '$1 == 0' "$WORK/before" | wc -l)" $((SLOW > 1 ? 0 : CONTAINERS /
 ) </dev/null &
 background+=($!)
 sleep 15
-between "$(awk -v a="$(loadavg 0 | cut -d' ' -f1)" -v b="$before" 'BEGIN { print a - b * 0.85 }')" 0.1 1 \
+burnt=$(loadavg 0 | cut -d' ' -f1)
+between "$(awk -v a="$burnt" -v b="$before" 'BEGIN { print a - b * 0.85 }')" 0.1 1 \
 	"a change in one shows within 15 s, though nobody read meanwhile"
 from_second >"$WORK/after"
 # One more look may have met a reader.
 is "$(paste -d' ' "$WORK/before" "$WORK/after" | awk '$6 > $1 + 0.09' | wc -l)" 0 "and in no other"
 matches "$(tasks "$WORK/after")" "^($TASKS |)$((TASKS + 1))$|^$TASKS$" "whose tasks are all there"
+# One that alone has as many tasks as all of these, and reads without end. Nobody else reads until what changed
+# has ended again, so whoever is not sampled does not show it.
+(
+	trap - EXIT INT TERM
+	echo "$BASHPID" >"$MANY/cgroup.procs" && exec "$BUILD/tests/mount/flood" read 1 "$WORK/stop" "$MNT/proc/loadavg"
+) </dev/null &
+background+=($!)
+sleep 11
+kill -KILL "${background[1]}"
+wait "${background[1]}" 2>/dev/null
+between "$(awk -v a="$(loadavg 0 | cut -d' ' -f1)" -v b="$burnt" 'BEGIN { print a - b }')" 0.04 1 \
+	"a container goes on being sampled beside one of very many tasks that reads without end"
+between "$(tasks <(loadavg))" $((CONTAINERS * TASKS)) $((CONTAINERS * TASKS + 10)) "which is told all of its tasks"
+touch "$WORK/stop"
 # One signal for ten thousand, before the test's end looks for them one by one.
 kill -KILL "${background[0]}"
 wait_until 60 bash -c '! grep -q . "$@"' - "$MANY"/{1..9}/cgroup.procs

@@ -355,26 +355,44 @@ static bool attempt_load(const void *what, const struct fault *f, unsigned nth)
 
 #define KEPT (100 * LOAD_ONE)
 
-/* One that comes back, having been away from the sampler, has what was kept of it. */
-static bool attempt_kept_load(const void *what, const struct fault *f, unsigned nth)
+/* Nobody else's load is kept, and this one's with nobody having sampled it since. */
+static void keep_load(const struct right *right)
 {
-	const struct right *right = what;
-	const struct load_config config = { &root, layout, accounts };
 	const uint64_t now = clock_monotonic_ns();
 	const struct load_state state = { .sampled = load_period(now),
 		.read_ns = now,
 		.usage = UINT64_MAX,
 		.values.averages = { KEPT, KEPT, KEPT } };
-	struct load_place kept = { .key = right->subject.account };
+	struct load_place kept = { .key = right->subject.account,
+		.cgroup = (char *)cgroup_set_path(right->subject.cgroups, box_hierarchy()),
+		.use = right->subject.use };
+
+	kept.key.kind = ACCOUNT_LOAD;
+	account_sweep(accounts, is_gone, NULL);
+	load_keep(accounts, &kept, &state);
+}
+
+/* A period that has begun meanwhile takes a 180th of it. */
+static void check_kept(const struct load_values *v, const struct fault *f, unsigned nth)
+{
+	ck_assert_msg(v->averages[LOAD_15] > KEPT / 2,
+		"call %u of kind %d failed with %s: the load begins anew", nth, (int)f->call,
+		strerror(f->error));
+}
+
+/* One that comes back, having been away from the sampler, has what was kept of it. */
+static bool attempt_kept_load(const void *what, const struct fault *f, unsigned nth)
+{
+	const struct right *right = what;
+	const struct load_config config = { &root, layout, accounts };
 	struct load_values v;
 	struct load *l;
 	bool hit;
 	int r;
 
-	kept.key.kind = ACCOUNT_LOAD;
 	account_sweep(accounts, is_gone, NULL);
 	ck_assert_int_eq(load_new(&config, &l), 0);
-	load_keep(accounts, &kept, &state);
+	keep_load(right);
 	fault_arm(f, nth);
 	r = load_get(l, &right->subject, &v);
 	hit = fault_disarm();
@@ -382,10 +400,33 @@ static bool attempt_kept_load(const void *what, const struct fault *f, unsigned 
 		check_error(r, f, nth);
 		ck_assert_int_eq(load_get(l, &right->subject, &v), 0);
 	}
-	/* A period that has begun meanwhile takes a 180th of it. */
-	ck_assert_msg(v.averages[LOAD_15] > KEPT / 2,
-		"call %u of kind %d failed with %s: the load begins anew", nth, (int)f->call,
-		strerror(f->error));
+	check_kept(&v, f, nth);
+	load_free(l);
+	return hit;
+}
+
+/* A worker that starts meanwhile samples whom the last one did, or does not start. */
+static bool attempt_resumed_load(const void *what, const struct fault *f, unsigned nth)
+{
+	const struct right *right = what;
+	const struct load_config config = { &root, layout, accounts };
+	struct load_values v;
+	struct load *l;
+	bool hit;
+	int r;
+
+	keep_load(right);
+	fault_arm(f, nth);
+	r = load_new(&config, &l);
+	hit = fault_disarm();
+	if (r < 0) {
+		check_error(r, f, nth);
+		ck_assert_int_eq(load_new(&config, &l), 0);
+	}
+	ck_assert_msg(load_sampled(l) == 1, "call %u of kind %d failed with %s: it is forgotten",
+		nth, (int)f->call, strerror(f->error));
+	ck_assert_int_eq(load_get(l, &right->subject, &v), 0);
+	check_kept(&v, f, nth);
 	load_free(l);
 	return hit;
 }
@@ -480,6 +521,16 @@ START_TEST(a_load_that_was_kept_is_never_begun_anew)
 }
 END_TEST
 
+START_TEST(a_worker_that_starts_forgets_nobody_who_was_sampled)
+{
+	struct right right = { 0 };
+
+	right_start(&right, MODERN, 0);
+	exhaust(&right, attempt_resumed_load);
+	right_stop(&right);
+}
+END_TEST
+
 START_TEST(a_load_in_the_root_cgroup_does_as_well)
 {
 	struct right right = { .load = { .threads = 2, .newest = 2 } };
@@ -550,6 +601,7 @@ int main(void)
 	tcase_add_test(c, who_is_charged_is_told_rightly_or_not);
 	tcase_add_test(c, an_init_that_cannot_be_looked_at_has_no_news);
 	tcase_add_test(c, a_load_that_was_kept_is_never_begun_anew);
+	tcase_add_test(c, a_worker_that_starts_forgets_nobody_who_was_sampled);
 	tcase_add_test(c, a_cache_that_cannot_be_made_leaks_nothing);
 	tcase_add_test(c, a_load_meets_any_failure_with_all_threads_or_an_error);
 	tcase_add_test(c, a_load_in_the_root_cgroup_does_as_well);

@@ -6,6 +6,7 @@
 #include "../../src/container/load_private.h"
 #include "../../src/container/private.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <string.h>
 
@@ -148,6 +149,7 @@ static struct {
 	struct account_entry entries[ACCOUNTS];
 	uint32_t links[PAGES];
 	struct slab *slab;
+	struct uses *uses;
 	struct account_store *accounts;
 	struct load_config config;
 	struct load *load;
@@ -158,7 +160,8 @@ static struct {
 static void start_worker(void)
 {
 	ck_assert_int_eq(slab_new(pages, c.links, PAGES, &c.slab), 0);
-	ck_assert_int_eq(account_store_new(c.entries, ACCOUNTS, c.slab, NULL, &c.accounts), 0);
+	ck_assert_int_eq(uses_new(&c.uses), 0);
+	ck_assert_int_eq(account_store_new(c.entries, ACCOUNTS, c.slab, c.uses, &c.accounts), 0);
 	c.config = (struct load_config){
 		.root = &c.machine.root, .layout = c.machine.layout, .accounts = c.accounts
 	};
@@ -169,6 +172,8 @@ static void end_worker(void)
 {
 	load_free(c.load);
 	account_store_free(c.accounts);
+	ck_assert_uint_eq(uses_count(c.uses), 0); /* no reference was lost */
+	uses_free(c.uses);
 	slab_free(c.slab);
 }
 
@@ -214,12 +219,16 @@ static struct subject subject_of(struct cgroup_set *s)
 	return subject;
 }
 
+/* What is in /a, /b and so on is of one outermost container each. */
 static int get(const char *path, struct load_values *ret)
 {
 	struct cgroup_set *s = set_at(&c.machine, path);
-	const struct subject subject = subject_of(s);
-	int r = load_get(c.load, &subject, ret);
+	struct subject subject = subject_of(s);
+	int r;
 
+	subject.use = use_get(c.uses, (uint8_t)path[1]);
+	r = load_get(c.load, &subject, ret);
+	use_put(subject.use);
 	cgroup_set_free(s);
 	return r;
 }
@@ -486,6 +495,90 @@ START_TEST(the_least_recently_read_leave_above_ten_thousand_tasks)
 }
 END_TEST
 
+/* `n` processes in a cgroup, all of them the task directory of the first. */
+static void sleepers(const char *cgroup, unsigned n)
+{
+	static char list[8 * LOAD_TASKS_MAX + 1];
+	char path[64], name[16], *end = list;
+
+	for (unsigned i = 1; i <= n; i++) {
+		end += sprintf(end, "%u\n", i);
+		snprintf(name, sizeof(name), "%u", i);
+		ck_assert(i == 1 || symlinkat("1", c.machine.root.proc, name) == 0 ||
+			errno == EEXIST);
+	}
+	snprintf(path, sizeof(path), CGROUP "%s/cgroup.procs", cgroup);
+	made_file(path, list);
+}
+
+START_TEST(a_container_of_very_many_tasks_takes_no_other_ones_samples)
+{
+	task("1", 'S', 1, 1);
+	sleepers("a", LOAD_TASKS_MAX);
+	sleepers("b", 20);
+	ck_assert_uint_eq(values_of("/b").running, 0);
+	for (unsigned i = 1; i <= 2; i++) {
+		/* It reads on and on, and is told what is right, sampled or not. */
+		ck_assert_uint_eq(values_of("/a").threads, LOAD_TASKS_MAX);
+		ck_assert_uint_eq(load_sampled(c.load), 2);
+		made_file("proc/1/stat", "1 (a) R" NUMBERS "1 0 1 0\n");
+		pass(i);
+		ck_assert_uint_eq(load_sampled(c.load), 1);
+	}
+	/* Whoever was not sampled would have its first look's still. */
+	ck_assert_uint_eq(values_of("/b").running, 20);
+}
+END_TEST
+
+START_TEST(a_container_that_has_others_in_it_is_above_ten_thousand_with_all_of_them)
+{
+	made_directory(CGROUP "a/1");
+	made_directory(CGROUP "a/2");
+	task("1", 'S', 1, 1);
+	sleepers("a/1", 5000);
+	sleepers("a/2", 4900);
+	sleepers("b", 150);
+	values_of("/b");
+	values_of("/a/1");
+	values_of("/a/2");
+	/* Whose each is, another worker knows too. */
+	end_worker();
+	start_worker();
+	ck_assert_uint_eq(load_sampled(c.load), 3);
+	pass(0);
+	ck_assert_uint_eq(load_sampled(c.load), 2);
+	/* It was /a/1, read before /a/2. */
+	made_file("proc/1/stat", "1 (a) R" NUMBERS "1 0 1 0\n");
+	pass(1);
+	ck_assert_uint_eq(values_of("/a/2").running, 4900);
+	ck_assert_uint_eq(values_of("/b").running, 150);
+}
+END_TEST
+
+#define OF_ONE 2500u /* entries */
+
+START_TEST(a_container_of_very_many_cgroups_leaves_room_for_others)
+{
+	struct use *use = use_get(c.uses, 'a'); /* as records have it */
+	char path[32];
+
+	for (unsigned i = 0; i < OF_ONE + 10; i++) {
+		snprintf(path, sizeof(path), CGROUP "a/%u", i);
+		made_directory(path);
+		values_of(path + strlen(CGROUP) - 1);
+	}
+	ck_assert_uint_eq(load_sampled(c.load), OF_ONE);
+	values_of("/b");
+	ck_assert_uint_eq(load_sampled(c.load), OF_ONE + 1);
+	/* What has left makes room. */
+	pass(17281);
+	ck_assert_uint_eq(load_sampled(c.load), 0);
+	values_of("/a");
+	ck_assert_uint_eq(load_sampled(c.load), 1);
+	use_put(use);
+}
+END_TEST
+
 #define CONTAINERS 500u
 #define TASKS 20u
 
@@ -617,6 +710,9 @@ int main(void)
 	tcase_add_test(t, a_cgroup_that_is_gone_is_told);
 	tcase_add_test(t, a_first_sample_is_for_whoever_reads);
 	tcase_add_test(t, the_least_recently_read_leave_above_ten_thousand_tasks);
+	tcase_add_test(t, a_container_of_very_many_tasks_takes_no_other_ones_samples);
+	tcase_add_test(t, a_container_that_has_others_in_it_is_above_ten_thousand_with_all_of_them);
+	tcase_add_test(t, a_container_of_very_many_cgroups_leaves_room_for_others);
 	tcase_add_test(t, five_hundred_containers_of_twenty_tasks_are_sampled_together);
 	tcase_add_test(t, of_a_container_without_end_the_first_ten_thousand_are_counted);
 	tcase_add_test(t, readers_and_passes_do_not_get_in_each_others_way);
