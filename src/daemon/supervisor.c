@@ -174,9 +174,9 @@ static void reap_healer(struct supervisor *s)
 		return;
 	s->healer = 0;
 	if (WIFSIGNALED(status) && !s->heal_due)
-		log_error("the process that puts dead binds right was ended by signal %d (%s): "
-			  "restart containers whose files say 'Transport endpoint is not "
-			  "connected'",
+		log_limited("healer killed",
+			"the process that puts dead binds right was ended by signal %d (%s): "
+			"restart containers whose files say 'Transport endpoint is not connected'",
 			WTERMSIG(status), strsignal(WTERMSIG(status)));
 }
 
@@ -241,8 +241,9 @@ static void disconnected(struct supervisor *s)
 		stop(s, 0);
 		return;
 	}
-	log_error("the connection of %s was aborted (umount -f of one of its binds, or fusectl): "
-		  "mounting a fresh one",
+	log_limited("aborted",
+		"the connection of %s was aborted (umount -f of one of its binds, or fusectl): "
+		"mounting a fresh one",
 		dir);
 	connection_detach(&s->connection, dir);
 	connection_close(&s->connection);

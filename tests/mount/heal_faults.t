@@ -6,7 +6,7 @@
 # half what the next one then takes for whole.
 source "$(dirname "$0")/lib.sh"
 source "$TOP/tests/mount/faults.sh"
-plan 42
+plan 45
 
 start_faulty_daemon
 new_container a --memory=$((256 * MIB)) --cpus=0
@@ -120,6 +120,14 @@ connects_afterwards
 no_connection "some of them" $OPENING 24 3
 connects_afterwards
 is "$(lines 'modprobe|another directory')" 0 "nobody is told to load a module, or to mount elsewhere"
+
+# ---- a container that does it all the time
+empty_log
+for _ in {1..6}; do abort_connection; done
+ok "aborted without end, all is put right" wait_until $((10 * SLOW)) all_alive
+wait_until $((30 * SLOW)) no_healer
+between "$(lines 'put [0-9]+ dead binds right')" 1 2 "which is told at the end"
+between "$(lines 'was aborted')" 0 2 "and the aborts once a minute"
 
 # ---- the end without a connection
 no_connection memory $MEMORY 12 1
