@@ -22,6 +22,7 @@
 #include "log.h"
 
 #define INIT_TIMEOUT_MS 10000
+#define SHORT_OF_IT "the machine is short of it"
 #define STACKED_MAX 64
 
 /* --- DIR -------------------------------------------------------------------------------- */
@@ -51,6 +52,11 @@ static int tell_dir_error(const char *dir, int error)
 {
 	const char *mending = "name another directory";
 
+	if (is_shortage(-error)) { /* the supervisor tries again and again */
+		log_limited("mount shortage", "cannot mount on %s: %s: " SHORT_OF_IT, dir,
+			strerror(error));
+		return -error;
+	}
 	for (size_t i = 0; i < countof(dir_errors); i++)
 		if (dir_errors[i].error == error)
 			mending = dir_errors[i].mending;
@@ -271,20 +277,24 @@ int connection_fits(const struct handover_init *init, struct text *why)
 
 /* --- the connection --------------------------------------------------------------------- */
 
+static int tell_device_error(int error)
+{
+	if (is_shortage(-error))
+		log_limited("device shortage", "cannot open /dev/fuse: %s: " SHORT_OF_IT,
+			strerror(error));
+	else
+		log_error("cannot open /dev/fuse: %s: load the module (modprobe fuse), or allow "
+			  "this container the device",
+			strerror(error));
+	return -error;
+}
+
 /* A descriptor, or -errno after a line in the log. */
 static int open_device(void)
 {
 	int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
 
-	if (fd < 0) {
-		int error = errno;
-
-		log_error("cannot open /dev/fuse: %s: load the module (modprobe fuse), or allow "
-			  "this container the device",
-			strerror(error));
-		return -error;
-	}
-	return fd;
+	return fd < 0 ? tell_device_error(errno) : fd;
 }
 
 /* FNV-1a, of which 30 bits. */
@@ -349,6 +359,16 @@ static int make_clones(struct connection *c)
 	return 0;
 }
 
+static void tell_no_agreement(int r)
+{
+	if (is_shortage(r))
+		log_limited("agreement shortage",
+			"cannot agree with the kernel's FUSE: %s: " SHORT_OF_IT, strerror(-r));
+	else
+		log_error("cannot agree with the kernel's FUSE: %s: Linux 4.2 or later is needed",
+			strerror(-r));
+}
+
 int connection_open(
 	const struct options *options, struct handover_init *init, struct connection *ret)
 {
@@ -367,9 +387,7 @@ int connection_open(
 	if (r == 0)
 		r = make_clones(&c);
 	if (r < 0) {
-		log_error("cannot agree with the kernel's FUSE: %s: %s", strerror(-r),
-			is_shortage(r) ? "the machine is short of it"
-				       : "Linux 4.2 or later is needed");
+		tell_no_agreement(r);
 		connection_detach(&c, options->dir);
 		connection_close(&c);
 		return r;

@@ -34,7 +34,7 @@ int connection_max_read(const char *dir, uint32_t *ret);
 #define CONNECTION_MAX_READ_LEAST (1u << 30)
 
 /* Mounts, answers INIT, notes both messages in `init` and makes the clones. 0, or -errno after a
- * line in the log, nothing being left at DIR. */
+ * line in the log (of a shortage a line a minute), nothing being left at DIR. */
 int connection_open(
 	const struct options *options, struct handover_init *init, struct connection *ret);
 

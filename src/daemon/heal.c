@@ -57,6 +57,7 @@ struct healer {
 	struct job
 		given_up[GIVEN_UP_MAX]; /* jobs that the kernel holds: one a namespace, no more */
 	unsigned n_given_up;
+	unsigned binds, namespaces; /* put right in all looks; one in two looks counts twice */
 
 	/* of one look */
 	unsigned job_ms;
@@ -320,30 +321,34 @@ static void look(struct healer *h)
 	look_at_processes(h, true);
 	look_at_processes(h, false);
 	wait_until_running(h, 0);
+	h->binds += h->shared->binds;
+	h->namespaces += h->shared->namespaces;
 	tdestroy(h->seen, forget);
 	h->seen = NULL;
 }
 
 /* --- the process that heals ------------------------------------------------------------- */
 
-static void tell(const struct healer *h, bool last)
+/* At the end of all looks alone: whoever keeps aborting the connection, and so has every healing
+ * ended for the next, fills no log by it. What one that was ended has seen, the next one sees. */
+static void tell(const struct healer *h)
 {
-	if (h->shared->binds)
+	if (h->binds)
 		log_info("put %u dead binds right in %u mount namespaces: no container need be "
 			 "restarted",
-			h->shared->binds, h->shared->namespaces);
-	if (h->failed && last)
+			h->binds, h->namespaces);
+	if (h->failed)
 		log_error("dead binds in %u mount namespaces could not be put right, among them "
 			  "that of process %d: %s: restart these containers",
 			h->failed, h->failed_process, strerror(h->failed_error));
-	if (is_cut_short(h) && last)
+	if (is_cut_short(h))
 		log_error("not every mount namespace could be looked at for dead binds: restart "
 			  "containers whose files say 'Transport endpoint is not connected'");
-	if (h->unseen && last)
+	if (h->unseen)
 		log_error("not every process could be looked at for dead binds: %s: restart "
 			  "containers whose files say 'Transport endpoint is not connected'",
 			strerror(h->unseen));
-	if (h->denied && last)
+	if (h->denied)
 		log_error("the container of process %d, and others maybe, may not be looked at for "
 			  "dead binds: allow the daemon to, with CAP_SYS_PTRACE and \"ptrace "
 			  "(read),\" in its AppArmor profile if it has one, and restart it, or "
@@ -400,8 +405,8 @@ static int heal(const char *dir, dev_t dev)
 		h.job_ms = looks[i].job_ms;
 		wait_for_daemon(&h);
 		look(&h);
-		tell(&h, i == countof(looks) - 1);
 	}
+	tell(&h);
 	return 0;
 }
 

@@ -20,8 +20,8 @@
 #include "mounts.h"
 
 /* Starts the process that heals, with the mount of device number `dev` at `dir`: it looks at once
- * and again some seconds later, tells the log what it did, and ends by itself, at latest with its
- * parent. Its pid, to be reaped; or -errno. */
+ * and again some seconds later, tells the log then what it did, and ends by itself, at latest with
+ * its parent. Its pid, to be reaped; or -errno. */
 pid_t heal_start(const char *dir, dev_t dev);
 
 /* --- one namespace: heal.c hands it to heal_namespace.c --------------------------------- */

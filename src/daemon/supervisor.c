@@ -29,6 +29,7 @@
 #include "notify.h"
 #include "parse.h"
 #include "pidfile.h"
+#include "root.h"
 #include "sandbox.h"
 #include "takeover.h"
 #include "upgrade.h"
@@ -47,14 +48,14 @@
 struct supervisor {
 	const struct options *options;
 	struct pidfile pidfile;
-	struct connection connection;
+	struct connection connection; /* none while the machine is short of what one takes */
 	struct handover *handover;
 	int handover_fd;
 	int signals;
 	sigset_t old_mask;
 	pid_t worker; /* 0: none runs */
 	struct minder minder;
-	uint64_t worker_due_ns; /* CLOCK_MONOTONIC: not before */
+	uint64_t worker_due_ns; /* CLOCK_MONOTONIC: not before; nor the connection it needs */
 	struct backoff backoff;
 	pid_t healer;         /* 0: none runs */
 	bool heal_due;        /* of a connection that took another's place */
@@ -107,6 +108,12 @@ _Noreturn static void child(struct supervisor *s, pid_t parent)
 	worker_run(s->options, s->handover, s->connection.clones, s->connection.n);
 }
 
+/* What a worker takes is not to be had now. */
+static void try_again(struct supervisor *s)
+{
+	s->worker_due_ns = clock_monotonic_ns() + BACKOFF_NS;
+}
+
 static void start_worker(struct supervisor *s)
 {
 	const uint32_t generation = atomic_load(&s->handover->generation);
@@ -117,7 +124,7 @@ static void start_worker(struct supervisor *s)
 		child(s, parent);
 	if (pid < 0) {
 		log_limited("fork", "cannot start a worker: %m: trying again every second");
-		s->worker_due_ns = clock_monotonic_ns() + BACKOFF_NS;
+		try_again(s);
 		return;
 	}
 	s->worker = pid;
@@ -167,9 +174,9 @@ static void reap_healer(struct supervisor *s)
 		return;
 	s->healer = 0;
 	if (WIFSIGNALED(status) && !s->heal_due)
-		log_error("the process that puts dead binds right was ended by signal %d (%s): "
-			  "restart containers whose files say 'Transport endpoint is not "
-			  "connected'",
+		log_limited("healer killed",
+			"the process that puts dead binds right was ended by signal %d (%s): "
+			"restart containers whose files say 'Transport endpoint is not connected'",
 			WTERMSIG(status), strsignal(WTERMSIG(status)));
 }
 
@@ -198,11 +205,35 @@ static int open_connection(struct supervisor *s)
 	return r;
 }
 
+static bool is_connected(const struct supervisor *s)
+{
+	return s->connection.device >= 0;
+}
+
+/* In the place of one that has ended. A shortage passes; whoever ended for it would leave every
+ * container's files dead until somebody comes. */
+static void reconnect(struct supervisor *s)
+{
+	const int r = open_connection(s);
+
+	if (r == 0)
+		return;
+	if (!is_shortage(r)) {
+		stop(s, 1);
+		return;
+	}
+	log_limited("no connection",
+		"nothing is mounted on %s, and files in containers are dead: %s: trying again "
+		"every second: free what the machine is short of (memory, open files), or raise "
+		"the service's limit on it",
+		s->options->dir, strerror(-r));
+	try_again(s);
+}
+
 /* The connection has ended: nothing to serve if DIR was unmounted, else somebody aborted it. */
 static void disconnected(struct supervisor *s)
 {
 	const char *dir = s->options->dir;
-	int r;
 
 	pause_ns(UNMOUNT_GRACE_NS);
 	if (connection_is_at(&s->connection, dir) == 0) {
@@ -210,17 +241,27 @@ static void disconnected(struct supervisor *s)
 		stop(s, 0);
 		return;
 	}
-	log_error("the connection of %s was aborted (umount -f of one of its binds, or fusectl): "
-		  "mounting a fresh one",
+	log_limited("aborted",
+		"the connection of %s was aborted (umount -f of one of its binds, or fusectl): "
+		"mounting a fresh one",
 		dir);
 	connection_detach(&s->connection, dir);
 	connection_close(&s->connection);
 	handover_forget_connection(s->handover);
-	r = open_connection(s);
-	if (r < 0)
-		stop(s, 1);
 	heal_again(s);
 	start_after(s, BACKOFF_FAULT);
+	reconnect(s);
+}
+
+/* When it is due, and the connection first that it serves. */
+static void have_worker(struct supervisor *s)
+{
+	if (s->worker != 0 || s->worker_due_ns > clock_monotonic_ns())
+		return;
+	if (!is_connected(s))
+		reconnect(s);
+	if (is_connected(s))
+		start_worker(s);
 }
 
 /* SIGKILL blames no worker, nor does SIGTERM, which is a restart. */
@@ -292,10 +333,23 @@ static void tell_ready(struct supervisor *s)
 		s->options->dir);
 }
 
+/* The next version would mount one, or end. */
+static bool can_hand_over(const struct supervisor *s)
+{
+	if (!is_connected(s))
+		log_info("no upgrade, the running version " LXCFS_VERSION
+			 " goes on: there is no connection to hand over: send SIGUSR1 again when "
+			 "%s is mounted",
+			s->options->dir);
+	return is_connected(s);
+}
+
 static void begin_upgrade(struct supervisor *s)
 {
 	struct inherited offered;
 
+	if (!can_hand_over(s))
+		return;
 	takeover_offer(&s->connection, s->handover_fd, &offered);
 	offered.pidfile = s->pidfile.fd;
 	if (upgrade_check(&s->upgrade, &offered))
@@ -311,7 +365,7 @@ static void go_on_with_upgrade(struct supervisor *s)
 
 	if (verdict == UPGRADE_NO_NEWS)
 		return;
-	if (verdict == UPGRADE_FITS) {
+	if (verdict == UPGRADE_FITS && can_hand_over(s)) {
 		end_healer(s); /* the next version begins again */
 		drain_worker(s);
 		takeover_offer(&s->connection, s->handover_fd, &offered);
@@ -420,8 +474,7 @@ static void serve(struct supervisor *s)
 		struct pollfd p = { .fd = s->signals, .events = POLLIN };
 		struct signalfd_siginfo info;
 
-		if (s->worker == 0 && s->worker_due_ns <= clock_monotonic_ns())
-			start_worker(s);
+		have_worker(s);
 		look_after_worker(s);
 		start_healer(s);
 		if (poll(&p, 1, poll_timeout(s)) > 0)

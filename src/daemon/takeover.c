@@ -9,29 +9,42 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <time.h>
 
 #include "cleanup.h"
+#include "clock.h"
 #include "log.h"
 #include "notify.h"
 #include "root.h"
 
 #define FUSE_DEVICE makedev(10, 229) /* Documentation/admin-guide/devices.txt */
 
-static bool is_device(int fd)
+/* A service manager's watchdog waits meanwhile, as do readers: two seconds. */
+#define PATIENCE_STEPS 20
+#define PATIENCE_STEP_NS (100 * (long)NS_PER_MS)
+
+/* 1; 0: it is something else, or none; or -errno of a shortage, which tells nothing. */
+static int is_device(int fd)
 {
 	struct stat st;
 
-	return fd >= 0 && fstat(fd, &st) == 0 && S_ISCHR(st.st_mode) && st.st_rdev == FUSE_DEVICE;
+	if (fd < 0)
+		return 0;
+	if (fstat(fd, &st) < 0)
+		return is_shortage(-errno) ? -errno : 0;
+	return S_ISCHR(st.st_mode) && st.st_rdev == FUSE_DEVICE;
 }
 
-/* Threads are numbered without a gap. */
-static unsigned count_clones(const struct inherited *in)
+/* Threads are numbered without a gap: 0 where there is one. Or -errno of a shortage. */
+static int count_clones(const struct inherited *in)
 {
-	unsigned n = 0;
+	int n = 0, r = 0;
 
-	while (n < HANDOVER_SLOTS && is_device(in->clones[n]))
+	while (n < (int)HANDOVER_SLOTS && (r = is_device(in->clones[n])) > 0)
 		n++;
-	for (unsigned i = n; i < HANDOVER_SLOTS; i++)
+	if (r < 0)
+		return r;
+	for (unsigned i = (unsigned)n; i < HANDOVER_SLOTS; i++)
 		if (in->clones[i] >= 0)
 			return 0;
 	return n;
@@ -49,36 +62,62 @@ static int refuse(struct text *why, const char *reason)
 	return -EPROTO;
 }
 
-int takeover_check(const struct inherited *in, struct text *why)
+static int cannot_look(struct text *why, const char *what, int r)
 {
-	const unsigned n = count_clones(in);
-	struct handover_init init;
-	struct connection c;
-	int r;
+	text_printf(why, "%s cannot be looked at: %s", what, strerror(-r));
+	return r;
+}
+
+/* `ret`: borrowed, without the device number. */
+static int check_connection(const struct inherited *in, struct connection *ret, struct text *why)
+{
+	int n, r;
 
 	if (in->memory < 0 || in->device < 0)
 		return refuse(why, "the connection or its memory is missing");
-	if (!is_device(in->device) || n == 0)
+	r = is_device(in->device);
+	n = r > 0 ? count_clones(in) : r;
+	if (n < 0)
+		return cannot_look(why, "the connection", n);
+	if (n == 0)
 		return refuse(why, "what should be the connection is something else");
-	borrow(in, n, &c);
-	if (connection_is_dead(&c))
-		return refuse(why, "the connection is dead");
-	r = handover_peek_init(in->memory, &init);
-	if (is_shortage(r)) {
-		text_printf(why, "its memory cannot be looked at: %s", strerror(-r));
-		return r;
-	}
+	borrow(in, (unsigned)n, ret);
+	return connection_is_dead(ret) ? refuse(why, "the connection is dead") : 0;
+}
+
+static int check_memory(const struct inherited *in, struct text *why)
+{
+	struct handover_init init;
+	int r = handover_peek_init(in->memory, &init);
+
+	if (is_shortage(r))
+		return cannot_look(why, "its memory", r);
 	if (r < 0)
 		return refuse(why, "what should be its memory is something else");
 	return connection_fits(&init, why);
+}
+
+static int check(const struct inherited *in, struct connection *ret, struct text *why)
+{
+	int r = check_connection(in, ret, why);
+
+	return r < 0 ? r : check_memory(in, why);
+}
+
+int takeover_check(const struct inherited *in, struct text *why)
+{
+	struct connection c;
+
+	return check(in, &c, why);
 }
 
 /* Connection and memory are ours then, and no more in `in`. */
 static int take(struct inherited *in, struct connection *ret, int *ret_memory,
 	struct handover **ret_handover, struct text *why)
 {
+	struct connection c;
 	bool fresh = false;
-	int r = takeover_check(in, why);
+	int r = check(in, &c, why);
 
 	if (r < 0)
 		return r;
@@ -90,11 +129,26 @@ static int take(struct inherited *in, struct connection *ret, int *ret_memory,
 	if (fresh)
 		log_info("the memory handed over has another layout: counters start anew, and "
 			 "files that are half read give EIO");
-	borrow(in, count_clones(in), ret);
+	*ret = c;
 	ret->dev = (dev_t)(*ret_handover)->dev;
 	in->memory = in->device = -1;
 	memset(in->clones, 0xff, sizeof(in->clones));
 	return 0;
+}
+
+/* A shortage may pass, and containers' files are dead for good without this connection. */
+static int take_patiently(struct inherited *in, struct connection *ret, int *ret_memory,
+	struct handover **ret_handover, struct text *why)
+{
+	const struct timespec step = { 0, PATIENCE_STEP_NS };
+	int r = take(in, ret, ret_memory, ret_handover, why);
+
+	for (int i = 0; i < PATIENCE_STEPS && is_shortage(r); i++) {
+		nanosleep(&step, NULL);
+		text_reset(why);
+		r = take(in, ret, ret_memory, ret_handover, why);
+	}
+	return r;
 }
 
 static int attach(const struct inherited *in, const struct connection *c,
@@ -119,7 +173,7 @@ int takeover(enum inherit_origin origin, struct inherited *in, const struct opti
 	struct handover *handover = NULL;
 	autoclose int memory = -1;
 	autotext why = { 0 };
-	int r = take(in, &c, &memory, &handover, &why);
+	int r = take_patiently(in, &c, &memory, &handover, &why);
 
 	if (r == 0 && origin == INHERIT_MANAGER)
 		r = attach(in, &c, options, &why);

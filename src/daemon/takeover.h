@@ -13,9 +13,9 @@
  * when it cannot, or -errno of a shortage, `why` then telling it. */
 int takeover_check(const struct inherited *in, struct text *why);
 
-/* Goes on with it. What was taken over from the service manager's store is mounted at DIR, which
- * must be free; across execve(2) it still is. `in` is empty afterwards. 0; -errno after a line in
- * the log, everything being closed. */
+/* Goes on with it; a shortage is waited out for two seconds. What was taken over from the service
+ * manager's store is mounted at DIR, which must be free; across execve(2) it still is. `in` is
+ * empty afterwards. 0; -errno after a line in the log, everything being closed. */
 int takeover(enum inherit_origin origin, struct inherited *in, const struct options *options,
 	struct connection *ret, int *ret_memory, struct handover **ret_handover);
 

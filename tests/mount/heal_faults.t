@@ -6,7 +6,7 @@
 # half what the next one then takes for whole.
 source "$(dirname "$0")/lib.sh"
 source "$TOP/tests/mount/faults.sh"
-plan 24
+plan 45
 
 start_faulty_daemon
 new_container a --memory=$((256 * MIB)) --cpus=0
@@ -16,8 +16,10 @@ touch "$WORK/abort"
 healer() { ps -o pid=,comm= --ppid "$DAEMON_PID" | awk '$2 == "lxcfs-heal" { print $1 }'; }
 no_healer() { [ -z "$(healer)" ]; }
 
+abort() { mount --bind "$MNT/proc/uptime" "$WORK/abort" && umount -f "$WORK/abort"; }
+
 abort_connection() {
-	mount --bind "$MNT/proc/uptime" "$WORK/abort" && umount -f "$WORK/abort"
+	abort
 	wait_until 10 daemon_answers
 }
 
@@ -33,7 +35,7 @@ dead() {
 }
 all_alive() { [ -z "$(dead)" ]; }
 limits() { echo "$(meminfo a MemTotal) $(meminfo u MemTotal)"; }
-told_of_crash() { grep 'puts dead binds right was ended by signal' "$DAEMON_LOG"; }
+told_of_crash() { grep 'puts dead binds right was ended by signal' "$WORK/earlier.log" "$DAEMON_LOG"; }
 told() { grep -cE "restart (these |those )?(containers|whose)" "$DAEMON_LOG"; }
 
 # The connection is gone while so many of the calls fail; prints what was neither put right nor told.
@@ -82,4 +84,57 @@ ok "of a process to heal with: that is told" wait_until $((10 * SLOW)) \
 ok "and tried again" wait_until $((10 * SLOW)) all_alive
 no_faults
 heals_afterwards
+
+# ---- no other connection can be had
+TRIES="nothing is mounted on $MNT, and files in containers are dead: .*: trying again every second: free what"
+lines() { grep -cE "$1" "$DAEMON_LOG"; }
+
+# The calls of the supervisor fail, and there is no connection; then they do not.
+no_connection() { # WHAT WHICH ERROR EVERY
+	faults "$DAEMON_PID" "$2" "$3" "$4"
+	abort
+	wait_until 10 have_failed
+	sleep 1.5
+	ok "out of $1 for another connection: the supervisor stays" kill -0 "$DAEMON_PID"
+	is "$(dead | wc -l)" "$(($(wc -w <<<"$SERVED $CPU_DIR/online") * 2))" "while every file is dead"
+}
+connects_afterwards() {
+	no_faults
+	ok "afterwards DIR is served again" wait_until 10 daemon_answers
+	ok "and all is put right" wait_until $((10 * SLOW)) all_alive
+	is "$(limits) $(awk -v m="$MNT" '$5 == m' /proc/self/mountinfo | wc -l)" "262144 131072 1" \
+		"each container's own, and DIR is mounted once"
+}
+
+empty_log
+no_connection descriptors $OPENING 24 1
+kill -USR2 "$DAEMON_PID"
+ok "it answers signals" wait_until 5 logged "SIGUSR2: every file"
+kill -USR2 "$DAEMON_PID"
+kill -USR1 "$DAEMON_PID"
+ok "hands nothing over" wait_until 5 logged "no upgrade, .* goes on: there is no connection to hand over"
+is "$(lines "$TRIES") $(lines "cannot open /dev/fuse: Too many open files: the machine is short of it")" "1 1" \
+	"and says once that it tries again"
+between "$(failures)" 2 10 "and is not busy with it"
+connects_afterwards
+no_connection "some of them" $OPENING 24 3
+connects_afterwards
+is "$(lines 'modprobe|another directory')" 0 "nobody is told to load a module, or to mount elsewhere"
+
+# ---- a container that does it all the time
+empty_log
+for _ in {1..6}; do abort_connection; done
+ok "aborted without end, all is put right" wait_until $((10 * SLOW)) all_alive
+wait_until $((30 * SLOW)) no_healer
+between "$(lines 'put [0-9]+ dead binds right')" 1 2 "which is told at the end"
+between "$(lines 'was aborted')" 0 2 "and the aborts once a minute"
+
+# ---- the end without a connection
+no_connection memory $MEMORY 12 1
+pid=$DAEMON_PID
+kill -TERM "$pid"
+wait_until 10 gone "$pid" || kill -KILL "$pid"
+wait "$pid"
+is "$? $(is_mounted "$MNT" && echo mounted)" "0 " "SIGTERM ends it"
+DAEMON_PID=
 is "$(told_of_crash)" "" "nobody who heals has crashed"

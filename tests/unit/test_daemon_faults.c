@@ -8,12 +8,14 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "cleanup.h"
 #include "connection.h"
 #include "faults.h"
+#include "takeover.h"
 #include "unit.h"
 
 /* It is what is wrong, and no error that means something else. */
@@ -242,6 +244,82 @@ START_TEST(whose_mount_is_at_dir_is_told_rightly_or_not)
 }
 END_TEST
 
+/* --- a connection that is handed over -------------------------------------------------------- */
+
+/* None of them is one that could be gone on with, since that takes a mount: it is told what they
+ * are. */
+static void hand_over(const char *path, struct inherited *ret)
+{
+	inherit_none(ret);
+	ret->memory = memfd_create("memory", MFD_CLOEXEC);
+	ret->device = open(path, O_RDWR | O_CLOEXEC);
+	ret->clones[0] = open(path, O_RDWR | O_CLOEXEC);
+	ck_assert(ret->memory >= 0 && ret->device >= 0 && ret->clones[0] >= 0);
+}
+
+static bool attempt_check(const void *what, const struct fault *f, unsigned nth)
+{
+	autotext why = { 0 };
+	bool hit;
+	int r;
+
+	fault_arm(f, nth);
+	r = takeover_check(what, &why);
+	hit = fault_disarm();
+	/* The words alone may be missing. */
+	if (hit && f->call != FAULT_MEMORY)
+		check_error(r, f, nth, "what is handed over");
+	else
+		ck_assert_int_eq(r, -EPROTO);
+	return hit;
+}
+
+/* Whoever can open /dev/fuse has its clones looked at as well. */
+START_TEST(what_cannot_be_looked_at_is_never_called_another_connection)
+{
+	static const char *const paths[] = { "/dev/null", "/dev/fuse" };
+
+	for (size_t i = 0; i < countof(paths); i++) {
+		struct inherited in;
+
+		if (access(paths[i], R_OK | W_OK) < 0)
+			continue;
+		hand_over(paths[i], &in);
+		faults_exhaust(attempt_check, &in, ENODEV, false);
+		ck_assert(attempt_check(&in, &(struct fault){ FAULT_READ, EIO, false }, 1));
+		inherit_close(&in);
+	}
+}
+END_TEST
+
+static int take_over(const struct fault *f, struct inherited *in)
+{
+	const struct options options = { .dir = "/nowhere" };
+	struct connection c = CONNECTION_NONE;
+	struct handover *h = NULL;
+	int memory = -1, r;
+
+	hand_over("/dev/null", in);
+	fault_arm(f, 1);
+	r = takeover(INHERIT_BEFORE, in, &options, &c, &memory, &h);
+	ck_assert(fault_disarm());
+	return r;
+}
+
+START_TEST(whoever_goes_on_waits_for_the_end_of_a_shortage_but_not_for_good)
+{
+	const struct fault passing = { FAULT_READ, EIO, false };
+	const struct fault lasting = { FAULT_READ, EIO, true };
+	const unsigned descriptors = fault_descriptors();
+	struct inherited in;
+
+	ck_assert_int_eq(take_over(&passing, &in), -EPROTO); /* which is so */
+	ck_assert_int_eq(take_over(&lasting, &in), -EIO);
+	ck_assert_int_eq(in.memory, -1);
+	ck_assert_uint_eq(fault_descriptors(), descriptors);
+}
+END_TEST
+
 /* Else the calls go past what fails them, and everything above is right. */
 START_TEST(each_of_these_can_be_failed)
 {
@@ -273,6 +351,8 @@ int main(void)
 	tcase_add_loop_test(
 		c, what_was_left_is_taken_whole_or_not_and_never_called_something_else, 0, 2);
 	tcase_add_test(c, whose_mount_is_at_dir_is_told_rightly_or_not);
+	tcase_add_test(c, what_cannot_be_looked_at_is_never_called_another_connection);
+	tcase_add_test(c, whoever_goes_on_waits_for_the_end_of_a_shortage_but_not_for_good);
 	tcase_add_test(c, each_of_these_can_be_failed);
 	suite_add_tcase(s, c);
 	return unit_run(s);
