@@ -119,7 +119,7 @@ for name in d q s; do
 	wait_until 10 reads_its_memory $name /proc/meminfo 65536
 done
 wait_until 10 own_reads
-ok "the log says what was done" wait_until 10 logged 'put [0-9]+ dead binds right in [0-9]+ mount namespaces'
+ok "the log says what was done" wait_until 30 logged 'put [0-9]+ dead binds right in [0-9]+ mount namespaces'
 isnt "$(type_at a /proc/uptime)" fuseblk "what the container itself unmounted stays so"
 is "$(mounts_at a /proc/uptime)" "" "with no mount there"
 matches "$(mounts_at a "$T/ro")" ' ro,nosuid,nodev,noexec,noatime - fuse\.lxcfs ' "a bind's own flags are kept, and it has no peers"
