@@ -13,6 +13,7 @@
 #include <sys/epoll.h>
 
 #include "cleanup.h"
+#include "closing.h"
 #include "log.h"
 #include "slow.h"
 #include "thread.h"
@@ -40,8 +41,9 @@ struct triggers {
 	int epoll_fd;
 	unsigned max;
 	pthread_mutex_t lock;
-	unsigned used;         /* entries of the table */
+	unsigned used;         /* entries of the table, and what is being closed */
 	struct trigger *table; /* HANDOVER_HANDLES of them, touched where used */
+	struct closing *closing;
 };
 
 static struct trigger *slot_of(struct triggers *ts, uint64_t fh)
@@ -75,6 +77,21 @@ static void uncharge(const struct container *c)
 {
 	if (c->subject.use)
 		atomic_fetch_sub(&c->subject.use->triggers, 1);
+}
+
+/* A closed_fn: what was charged and counted is, until the kernel has taken the trigger away. */
+static void give_back(void *data, const struct closed *closed)
+{
+	struct triggers *ts = data;
+
+	if (closed->counted) {
+		pthread_mutex_lock(&ts->lock);
+		ts->used--;
+		pthread_mutex_unlock(&ts->lock);
+	}
+	if (closed->container)
+		uncharge(closed->container);
+	container_unref(closed->container);
 }
 
 /* --- the table --------------------------------------------------------------------------- */
@@ -137,27 +154,34 @@ static int settle(struct triggers *ts, const struct arming *a, struct container 
 	return e;
 }
 
+/* Nobody shall be woken up by it while it lies there: what is over is so at every look. */
+static void take_away(struct triggers *ts, const struct closed *closed)
+{
+	epoll_ctl(ts->epoll_fd, EPOLL_CTL_DEL, closed->fd, NULL);
+	closing_take(ts->closing, closed);
+}
+
 void triggers_close(struct triggers *ts, uint64_t fh)
 {
-	struct container *c = NULL;
-	autoclose int fd = -1;
+	struct closed closed = { .fd = -1 };
 	struct trigger *t;
 
 	if (!find(ts, fh))
 		return;
-	slow_ahead(); /* the kernel waits until nobody looks at the trigger any more */
 	pthread_mutex_lock(&ts->lock);
 	t = find(ts, fh);
 	if (t) {
-		fd = steal_fd(&t->fd);
-		c = steal_ptr(&t->container);
+		closed.fd = steal_fd(&t->fd);
+		closed.container = steal_ptr(&t->container);
+		closed.counted = true;
 		atomic_store(&t->fh, 0);
-		ts->used--;
 	}
 	pthread_mutex_unlock(&ts->lock);
-	if (c)
-		uncharge(c);
-	container_unref(c);
+	/* What was never armed is nobody's, and must not wait: others could have no place. */
+	if (closed.container)
+		take_away(ts, &closed);
+	else
+		give_back(ts, &closed);
 }
 
 /* --- arming ------------------------------------------------------------------------------ */
@@ -182,19 +206,21 @@ static int arm_for(
 static int arm(struct fs *fs, struct container *c, const struct handle_info *info, void *data)
 {
 	struct arming *a = data;
-	autoclose int fd = -1;
 	int e = charge(c);
+	int fd;
 
 	if (e < 0)
 		return e;
 	fd = arm_for(fs, c, info, a);
-	e = fd < 0 ? fd : settle(fs->triggers, a, c, fd);
-	if (e < 0) {
+	if (fd < 0) {
 		uncharge(c);
-		return e;
+		return fd;
 	}
-	steal_fd(&fd);
-	return 0;
+	e = settle(fs->triggers, a, c, fd);
+	if (e < 0)
+		closing_take(fs->triggers->closing,
+			&(struct closed){ .fd = fd, .container = container_ref(c) });
+	return e;
 }
 
 /* A WRITE that a dead worker had carried out, but perhaps not answered: no other request of this
@@ -254,16 +280,18 @@ static void wake(const struct triggers *ts, uint64_t fh)
 /* The cgroup is gone: as of the kernel's own descriptor, poll(2) says POLLERR from now on. */
 static void end(struct triggers *ts, uint64_t fh)
 {
-	autoclose int fd = -1;
+	struct closed closed = { .fd = -1 };
 	struct trigger *t;
 
 	pthread_mutex_lock(&ts->lock);
 	t = find(ts, fh);
 	if (t) {
-		fd = steal_fd(&t->fd);
+		closed.fd = steal_fd(&t->fd);
 		t->over = true;
 	}
 	pthread_mutex_unlock(&ts->lock);
+	if (closed.fd >= 0)
+		take_away(ts, &closed);
 }
 
 /*
@@ -385,7 +413,10 @@ static void *run(void *data)
 int triggers_start(struct triggers *ts)
 {
 	pthread_t thread;
+	int e = closing_start(ts->closing);
 
+	if (e < 0)
+		return e;
 	return thread_start(&thread, "lxcfs-triggers", run, ts);
 }
 
@@ -416,6 +447,8 @@ int triggers_new(struct fs *fs, unsigned max, struct triggers **ret)
 	ts->table = calloc(HANDOVER_HANDLES, sizeof(*ts->table));
 	if (e == 0 && !ts->table)
 		e = -ENOMEM;
+	if (e == 0)
+		e = closing_new(max, give_back, ts, &ts->closing);
 	if (e < 0) {
 		triggers_free(ts);
 		return e;
@@ -429,6 +462,7 @@ void triggers_free(struct triggers *ts)
 {
 	if (!ts)
 		return;
+	closing_free(ts->closing);
 	cleanup_close(&ts->epoll_fd);
 	pthread_mutex_destroy(&ts->lock);
 	free(ts->table);
