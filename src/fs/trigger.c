@@ -13,12 +13,14 @@
 #include <sys/epoll.h>
 
 #include "cleanup.h"
+#include "clock.h"
 #include "closing.h"
 #include "log.h"
 #include "slow.h"
 #include "thread.h"
 
 #define EVENTS 64
+#define AGAIN_MS 200u /* until what could not be judged is looked at again */
 
 /*
  * The trigger of one handle. Special states: `fd` is -1 while the kernel is arming it, and when it
@@ -31,6 +33,7 @@ struct trigger {
 	bool event;   /* has come and was not told */
 	bool pending; /* handed over, and not armed again yet */
 	bool proven;  /* its first event was one */
+	bool unsure;  /* an event has come that could not be judged */
 	struct pressure_trigger what;
 	uint64_t total_us;           /* the cgroup's stalls before it was armed */
 	struct container *container; /* charged; NULL while it is being armed */
@@ -44,6 +47,10 @@ struct triggers {
 	unsigned used;         /* entries of the table, and what is being closed */
 	struct trigger *table; /* HANDOVER_HANDLES of them, touched where used */
 	struct closing *closing;
+
+	/* the thread's own */
+	bool unsure;        /* some trigger may be */
+	uint64_t looked_ns; /* at those */
 };
 
 static struct trigger *slot_of(struct triggers *ts, uint64_t fh)
@@ -297,16 +304,18 @@ static void end(struct triggers *ts, uint64_t fh)
 /*
  * The first event of a trigger without CAP_SYS_RESOURCE may be none: the kernel counts stalls from
  * long before it was armed (psi_trigger_create() starts the window at the total of the other sort
- * of triggers; seen with Linux 6.18).
+ * of triggers; seen with Linux 6.18). It tells each once, so what cannot be judged now is later.
  */
-static bool is_true(struct trigger *t)
+static void judge(struct trigger *t)
 {
 	uint64_t now_us;
 
+	t->unsure = !t->proven && t->fd >= 0 && cgroup_pressure_total(t->fd, &t->what, &now_us) < 0;
+	if (t->unsure || t->fd < 0)
+		return;
 	if (!t->proven)
-		t->proven = cgroup_pressure_total(t->fd, &t->what, &now_us) < 0 ||
-			sat_sub(now_us, t->total_us) >= t->what.threshold_us;
-	return t->proven;
+		t->proven = sat_sub(now_us, t->total_us) >= t->what.threshold_us;
+	t->event |= t->proven;
 }
 
 static void set_event(struct triggers *ts, uint64_t fh)
@@ -315,8 +324,10 @@ static void set_event(struct triggers *ts, uint64_t fh)
 
 	pthread_mutex_lock(&ts->lock);
 	t = find(ts, fh);
-	if (t && is_true(t))
-		t->event = true;
+	if (t) {
+		judge(t);
+		ts->unsure |= t->unsure;
+	}
 	pthread_mutex_unlock(&ts->lock);
 }
 
@@ -328,6 +339,8 @@ unsigned triggers_poll(struct triggers *ts, uint64_t fh)
 	pthread_mutex_lock(&ts->lock);
 	t = find(ts, fh);
 	if (t && !t->over) {
+		if (t->unsure)
+			judge(t);
 		says = t->event ? TRIGGER_EVENT : TRIGGER_QUIET;
 		t->event = false;
 	}
@@ -391,6 +404,35 @@ static bool take_pending(struct triggers *ts, uint64_t fh)
 	return pending;
 }
 
+/* Whether an event is known of only now. */
+static bool judge_again(struct triggers *ts, uint64_t fh)
+{
+	bool news = false;
+	struct trigger *t;
+
+	pthread_mutex_lock(&ts->lock);
+	t = find(ts, fh);
+	if (t && t->unsure) {
+		judge(t);
+		ts->unsure |= t->unsure;
+		news = t->event;
+	}
+	pthread_mutex_unlock(&ts->lock);
+	return news;
+}
+
+static void look_again(struct triggers *ts)
+{
+	uint32_t index = 0;
+	uint64_t fh;
+
+	ts->unsure = false;
+	ts->looked_ns = clock_monotonic_ns();
+	while (handles_next_armed(ts->fs->handles, &index, &fh))
+		if (judge_again(ts, fh))
+			wake(ts, fh);
+}
+
 static void *run(void *data)
 {
 	struct triggers *ts = data;
@@ -402,10 +444,13 @@ static void *run(void *data)
 		if (take_pending(ts, fh))
 			arm_again(ts, fh);
 	for (;;) {
-		int n = epoll_wait(ts->epoll_fd, events, EVENTS, -1);
+		int n = epoll_wait(ts->epoll_fd, events, EVENTS, ts->unsure ? (int)AGAIN_MS : -1);
 
 		for (int i = 0; i < n; i++)
 			happened(ts, &events[i]);
+		/* Others' events may come all the time. */
+		if (ts->unsure && clock_monotonic_ns() - ts->looked_ns >= AGAIN_MS * NS_PER_MS)
+			look_again(ts);
 	}
 	return NULL;
 }

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Triggers whose kernel is this file: one that closes when it is told to.
+ * Triggers whose kernel is this file: one that closes when it is told to, and whose stalls can or
+ * cannot be read.
  */
 #include <errno.h>
+#include <poll.h>
 #include <semaphore.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +20,7 @@
 
 #define FILE_NODE 20u
 #define TRIGGER_TEXT "some 200000 2000000"
+#define THRESHOLD_US 200000u
 
 /* --- what the modules under test ask of others ------------------------------------------- */
 
@@ -79,6 +82,9 @@ int fuse_session_fd(struct fuse_session *session)
 
 /* --- the kernel -------------------------------------------------------------------------- */
 
+static int armed; /* the last trigger's */
+static _Atomic bool fails;
+static _Atomic unsigned reads;
 static _Atomic uint64_t total_us;
 
 int cgroup_pressure_arm(const struct cgroup_set *s, enum pressure what,
@@ -88,7 +94,8 @@ int cgroup_pressure_arm(const struct cgroup_set *s, enum pressure what,
 	(void)what;
 	(void)trigger;
 	*ret_total_us = total_us;
-	return eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	armed = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	return armed;
 }
 
 /* The event of a trigger is told once. */
@@ -100,7 +107,8 @@ int cgroup_pressure_total(int fd, const struct pressure_trigger *trigger, uint64
 	if (read(fd, &told, sizeof(told)) < 0)
 		ck_assert_int_eq(errno, EAGAIN);
 	*ret_us = total_us;
-	return 0;
+	reads++;
+	return fails ? -EIO : 0;
 }
 
 int epoll_ctl(int epoll_fd, int op, int fd, struct epoll_event *event)
@@ -167,6 +175,28 @@ static void wait_for_no_triggers(void)
 {
 	while (atomic_load(&use.triggers) != 0)
 		usleep(1000);
+}
+
+/* Until somebody who polls is woken. */
+static void wait_for_wake(void)
+{
+	char note[64];
+
+	ck_assert_int_gt(read(wakes[0], note, sizeof(note)), 0);
+}
+
+static bool woken(int patience_ms)
+{
+	struct pollfd p = { .fd = wakes[0], .events = POLLIN };
+
+	return poll(&p, 1, patience_ms) > 0;
+}
+
+static void event(void)
+{
+	const uint64_t one = 1;
+
+	ck_assert_int_eq(write(armed, &one, sizeof(one)), sizeof(one));
 }
 
 /* --- closing ----------------------------------------------------------------------------- */
@@ -259,6 +289,64 @@ START_TEST(all_is_closed_when_the_thread_ends)
 }
 END_TEST
 
+/* --- events ------------------------------------------------------------------------------ */
+
+START_TEST(an_event_that_cannot_be_judged_is_none_yet)
+{
+	const uint64_t fh = (start(8), open_file());
+
+	ck_assert_int_eq(arm(fh), 0);
+	fails = true;
+	event();
+	wait_for_wake();
+	ck_assert_uint_eq(triggers_poll(fs->triggers, fh), TRIGGER_QUIET);
+	reads = 0;
+	fails = false; /* there were no stalls since */
+	while (reads == 0)
+		usleep(1000);
+	ck_assert_uint_eq(triggers_poll(fs->triggers, fh), TRIGGER_QUIET);
+	ck_assert(!woken(1000));
+	ck_assert_uint_le(reads, 4); /* nor judged on and on */
+}
+END_TEST
+
+START_TEST(it_is_told_as_soon_as_it_can_be_judged)
+{
+	const uint64_t fh = (start(8), open_file());
+
+	ck_assert_int_eq(arm(fh), 0);
+	fails = true;
+	total_us += THRESHOLD_US;
+	event();
+	wait_for_wake();
+	ck_assert_uint_eq(triggers_poll(fs->triggers, fh), TRIGGER_QUIET);
+	reads = 0;
+	ck_assert(!woken(1000));
+	ck_assert_uint_le(reads, 10); /* nothing spins */
+	ck_assert_uint_ge(reads, 1);
+	fails = false;
+	wait_for_wake();
+	ck_assert_uint_eq(triggers_poll(fs->triggers, fh), TRIGGER_EVENT);
+	ck_assert_uint_eq(triggers_poll(fs->triggers, fh), TRIGGER_QUIET);
+}
+END_TEST
+
+/* Of those who poll again before that. */
+START_TEST(whoever_asks_has_it_judged)
+{
+	const uint64_t fh = (start(8), open_file());
+
+	ck_assert_int_eq(arm(fh), 0);
+	fails = true;
+	total_us += THRESHOLD_US;
+	event();
+	wait_for_wake();
+	ck_assert_uint_eq(triggers_poll(fs->triggers, fh), TRIGGER_QUIET);
+	fails = false;
+	ck_assert_uint_eq(triggers_poll(fs->triggers, fh), TRIGGER_EVENT);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("trigger");
@@ -268,6 +356,9 @@ int main(void)
 	tcase_add_test(c, what_the_kernel_has_not_closed_counts);
 	tcase_add_test(c, what_one_container_has_not_closed_counts_for_it);
 	tcase_add_loop_test(c, all_is_closed_when_the_thread_ends, 0, 3);
+	tcase_add_test(c, an_event_that_cannot_be_judged_is_none_yet);
+	tcase_add_test(c, it_is_told_as_soon_as_it_can_be_judged);
+	tcase_add_test(c, whoever_asks_has_it_judged);
 	suite_add_tcase(s, c);
 	return unit_run(s);
 }
