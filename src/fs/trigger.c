@@ -13,11 +13,14 @@
 #include <sys/epoll.h>
 
 #include "cleanup.h"
+#include "clock.h"
+#include "closing.h"
 #include "log.h"
 #include "slow.h"
 #include "thread.h"
 
 #define EVENTS 64
+#define AGAIN_MS 200u /* until what could not be judged is looked at again */
 
 /*
  * The trigger of one handle. Special states: `fd` is -1 while the kernel is arming it, and when it
@@ -30,6 +33,7 @@ struct trigger {
 	bool event;   /* has come and was not told */
 	bool pending; /* handed over, and not armed again yet */
 	bool proven;  /* its first event was one */
+	bool unsure;  /* an event has come that could not be judged */
 	struct pressure_trigger what;
 	uint64_t total_us;           /* the cgroup's stalls before it was armed */
 	struct container *container; /* charged; NULL while it is being armed */
@@ -40,8 +44,13 @@ struct triggers {
 	int epoll_fd;
 	unsigned max;
 	pthread_mutex_t lock;
-	unsigned used;         /* entries of the table */
+	unsigned used;         /* entries of the table, and what is being closed */
 	struct trigger *table; /* HANDOVER_HANDLES of them, touched where used */
+	struct closing *closing;
+
+	/* the thread's own */
+	bool unsure;        /* some trigger may be */
+	uint64_t looked_ns; /* at those */
 };
 
 static struct trigger *slot_of(struct triggers *ts, uint64_t fh)
@@ -75,6 +84,21 @@ static void uncharge(const struct container *c)
 {
 	if (c->subject.use)
 		atomic_fetch_sub(&c->subject.use->triggers, 1);
+}
+
+/* A closed_fn: what was charged and counted is, until the kernel has taken the trigger away. */
+static void give_back(void *data, const struct closed *closed)
+{
+	struct triggers *ts = data;
+
+	if (closed->counted) {
+		pthread_mutex_lock(&ts->lock);
+		ts->used--;
+		pthread_mutex_unlock(&ts->lock);
+	}
+	if (closed->container)
+		uncharge(closed->container);
+	container_unref(closed->container);
 }
 
 /* --- the table --------------------------------------------------------------------------- */
@@ -137,27 +161,34 @@ static int settle(struct triggers *ts, const struct arming *a, struct container 
 	return e;
 }
 
+/* Nobody shall be woken up by it while it lies there: what is over is so at every look. */
+static void take_away(struct triggers *ts, const struct closed *closed)
+{
+	epoll_ctl(ts->epoll_fd, EPOLL_CTL_DEL, closed->fd, NULL);
+	closing_take(ts->closing, closed);
+}
+
 void triggers_close(struct triggers *ts, uint64_t fh)
 {
-	struct container *c = NULL;
-	autoclose int fd = -1;
+	struct closed closed = { .fd = -1 };
 	struct trigger *t;
 
 	if (!find(ts, fh))
 		return;
-	slow_ahead(); /* the kernel waits until nobody looks at the trigger any more */
 	pthread_mutex_lock(&ts->lock);
 	t = find(ts, fh);
 	if (t) {
-		fd = steal_fd(&t->fd);
-		c = steal_ptr(&t->container);
+		closed.fd = steal_fd(&t->fd);
+		closed.container = steal_ptr(&t->container);
+		closed.counted = true;
 		atomic_store(&t->fh, 0);
-		ts->used--;
 	}
 	pthread_mutex_unlock(&ts->lock);
-	if (c)
-		uncharge(c);
-	container_unref(c);
+	/* What was never armed is nobody's, and must not wait: others could have no place. */
+	if (closed.container)
+		take_away(ts, &closed);
+	else
+		give_back(ts, &closed);
 }
 
 /* --- arming ------------------------------------------------------------------------------ */
@@ -182,19 +213,21 @@ static int arm_for(
 static int arm(struct fs *fs, struct container *c, const struct handle_info *info, void *data)
 {
 	struct arming *a = data;
-	autoclose int fd = -1;
 	int e = charge(c);
+	int fd;
 
 	if (e < 0)
 		return e;
 	fd = arm_for(fs, c, info, a);
-	e = fd < 0 ? fd : settle(fs->triggers, a, c, fd);
-	if (e < 0) {
+	if (fd < 0) {
 		uncharge(c);
-		return e;
+		return fd;
 	}
-	steal_fd(&fd);
-	return 0;
+	e = settle(fs->triggers, a, c, fd);
+	if (e < 0)
+		closing_take(fs->triggers->closing,
+			&(struct closed){ .fd = fd, .container = container_ref(c) });
+	return e;
 }
 
 /* A WRITE that a dead worker had carried out, but perhaps not answered: no other request of this
@@ -254,31 +287,35 @@ static void wake(const struct triggers *ts, uint64_t fh)
 /* The cgroup is gone: as of the kernel's own descriptor, poll(2) says POLLERR from now on. */
 static void end(struct triggers *ts, uint64_t fh)
 {
-	autoclose int fd = -1;
+	struct closed closed = { .fd = -1 };
 	struct trigger *t;
 
 	pthread_mutex_lock(&ts->lock);
 	t = find(ts, fh);
 	if (t) {
-		fd = steal_fd(&t->fd);
+		closed.fd = steal_fd(&t->fd);
 		t->over = true;
 	}
 	pthread_mutex_unlock(&ts->lock);
+	if (closed.fd >= 0)
+		take_away(ts, &closed);
 }
 
 /*
  * The first event of a trigger without CAP_SYS_RESOURCE may be none: the kernel counts stalls from
  * long before it was armed (psi_trigger_create() starts the window at the total of the other sort
- * of triggers; seen with Linux 6.18).
+ * of triggers; seen with Linux 6.18). It tells each once, so what cannot be judged now is later.
  */
-static bool is_true(struct trigger *t)
+static void judge(struct trigger *t)
 {
 	uint64_t now_us;
 
+	t->unsure = !t->proven && t->fd >= 0 && cgroup_pressure_total(t->fd, &t->what, &now_us) < 0;
+	if (t->unsure || t->fd < 0)
+		return;
 	if (!t->proven)
-		t->proven = cgroup_pressure_total(t->fd, &t->what, &now_us) < 0 ||
-			sat_sub(now_us, t->total_us) >= t->what.threshold_us;
-	return t->proven;
+		t->proven = sat_sub(now_us, t->total_us) >= t->what.threshold_us;
+	t->event |= t->proven;
 }
 
 static void set_event(struct triggers *ts, uint64_t fh)
@@ -287,8 +324,10 @@ static void set_event(struct triggers *ts, uint64_t fh)
 
 	pthread_mutex_lock(&ts->lock);
 	t = find(ts, fh);
-	if (t && is_true(t))
-		t->event = true;
+	if (t) {
+		judge(t);
+		ts->unsure |= t->unsure;
+	}
 	pthread_mutex_unlock(&ts->lock);
 }
 
@@ -300,6 +339,8 @@ unsigned triggers_poll(struct triggers *ts, uint64_t fh)
 	pthread_mutex_lock(&ts->lock);
 	t = find(ts, fh);
 	if (t && !t->over) {
+		if (t->unsure)
+			judge(t);
 		says = t->event ? TRIGGER_EVENT : TRIGGER_QUIET;
 		t->event = false;
 	}
@@ -363,6 +404,35 @@ static bool take_pending(struct triggers *ts, uint64_t fh)
 	return pending;
 }
 
+/* Whether an event is known of only now. */
+static bool judge_again(struct triggers *ts, uint64_t fh)
+{
+	bool news = false;
+	struct trigger *t;
+
+	pthread_mutex_lock(&ts->lock);
+	t = find(ts, fh);
+	if (t && t->unsure) {
+		judge(t);
+		ts->unsure |= t->unsure;
+		news = t->event;
+	}
+	pthread_mutex_unlock(&ts->lock);
+	return news;
+}
+
+static void look_again(struct triggers *ts)
+{
+	uint32_t index = 0;
+	uint64_t fh;
+
+	ts->unsure = false;
+	ts->looked_ns = clock_monotonic_ns();
+	while (handles_next_armed(ts->fs->handles, &index, &fh))
+		if (judge_again(ts, fh))
+			wake(ts, fh);
+}
+
 static void *run(void *data)
 {
 	struct triggers *ts = data;
@@ -374,10 +444,13 @@ static void *run(void *data)
 		if (take_pending(ts, fh))
 			arm_again(ts, fh);
 	for (;;) {
-		int n = epoll_wait(ts->epoll_fd, events, EVENTS, -1);
+		int n = epoll_wait(ts->epoll_fd, events, EVENTS, ts->unsure ? (int)AGAIN_MS : -1);
 
 		for (int i = 0; i < n; i++)
 			happened(ts, &events[i]);
+		/* Others' events may come all the time. */
+		if (ts->unsure && clock_monotonic_ns() - ts->looked_ns >= AGAIN_MS * NS_PER_MS)
+			look_again(ts);
 	}
 	return NULL;
 }
@@ -385,7 +458,10 @@ static void *run(void *data)
 int triggers_start(struct triggers *ts)
 {
 	pthread_t thread;
+	int e = closing_start(ts->closing);
 
+	if (e < 0)
+		return e;
 	return thread_start(&thread, "lxcfs-triggers", run, ts);
 }
 
@@ -416,6 +492,8 @@ int triggers_new(struct fs *fs, unsigned max, struct triggers **ret)
 	ts->table = calloc(HANDOVER_HANDLES, sizeof(*ts->table));
 	if (e == 0 && !ts->table)
 		e = -ENOMEM;
+	if (e == 0)
+		e = closing_new(max, give_back, ts, &ts->closing);
 	if (e < 0) {
 		triggers_free(ts);
 		return e;
@@ -429,6 +507,7 @@ void triggers_free(struct triggers *ts)
 {
 	if (!ts)
 		return;
+	closing_free(ts->closing);
 	cleanup_close(&ts->epoll_fd);
 	pthread_mutex_destroy(&ts->lock);
 	free(ts->table);

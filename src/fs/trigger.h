@@ -34,8 +34,8 @@ int triggers_start(struct triggers *ts);
 /*
  * Arms the trigger that `text` says on the own cgroup of the handle's container. -EBUSY when the
  * handle has one; -EINVAL; -EOPNOTSUPP where the container has no such file; -ENOSPC when the
- * container or everybody has too many; -ESTALE; what the kernel says. `slot` (may be NULL) is the
- * request's, which may be replayed.
+ * container or everybody has too many, armed or being closed; -ESTALE; what the kernel says. `slot`
+ * (may be NULL) is the request's, which may be replayed.
  */
 int triggers_arm(struct triggers *ts, uint64_t fh, struct slice text, struct handover_slot *slot);
 
@@ -44,5 +44,6 @@ unsigned triggers_poll(struct triggers *ts, uint64_t fh);
 /* What triggers_poll() said did not reach anybody. */
 void triggers_poll_lost(struct triggers *ts, uint64_t fh, unsigned told);
 
-/* Handles without a trigger are fine. */
+/* Does not wait for the kernel, until whose close the trigger counts. Handles without one are fine.
+ */
 void triggers_close(struct triggers *ts, uint64_t fh);

@@ -12,6 +12,10 @@
  *       arms triggers while they are given, polls them in so many threads until killed;
  *       READY: "armed N polling N"
  *
+ *   flood rearm COUNT STOP PATH TRIGGER
+ *       so many processes that arm triggers while they are given and close them, over and over,
+ *       until there is a file STOP; "armed N"
+ *
  *   flood read COUNT STOP PATH...
  *       so many processes that open, read and close over and over, until there is a file STOP
  *
@@ -185,8 +189,6 @@ static void arm(const char *path, const char *trigger)
 		}
 		armed[n_armed++] = (struct pollfd){ .fd = fd, .events = POLLPRI };
 	}
-	if (n_armed == 0)
-		die("no trigger");
 }
 
 static int flood_poll(char **args)
@@ -197,6 +199,8 @@ static int flood_poll(char **args)
 	long started = 0;
 
 	arm(args[2], args[3]);
+	if (n_armed == 0)
+		die("no trigger");
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, STACK);
 	while (started < atol(args[0]) && pthread_create(&t, &attr, poll_one, (void *)started) == 0)
@@ -205,6 +209,24 @@ static int flood_poll(char **args)
 	snprintf(text, sizeof(text), "armed %ld polling %ld", n_armed, started);
 	say(args[1], text);
 	stay();
+}
+
+static int flood_rearm(char **args)
+{
+	for (long i = atol(args[0]); i > 0; i--)
+		if (child() == 0) {
+			while (access(args[1], F_OK) < 0) {
+				arm(args[2], args[3]);
+				shared->got += n_armed;
+				while (n_armed > 0)
+					close(armed[--n_armed].fd);
+			}
+			_exit(0);
+		}
+	while (wait(NULL) > 0)
+		continue;
+	printf("armed %ld\n", shared->got);
+	return 0;
 }
 
 static bool read_whole(const char *path, char *text, size_t size)
@@ -280,6 +302,7 @@ static const struct command {
 } commands[] = {
 	{ "open", 3, 5, flood_open },
 	{ "poll", 4, 4, flood_poll },
+	{ "rearm", 4, 4, flood_rearm },
 	{ "read", 3, 64, flood_read },
 	{ "measure", 3, 4, flood_measure },
 };
@@ -294,6 +317,6 @@ int main(int argc, char **argv)
 		if (!strcmp(argv[1], commands[i].name) && argc - 2 >= commands[i].least &&
 			argc - 2 <= commands[i].most)
 			return commands[i].run(argv + 2);
-	fprintf(stderr, "usage: flood open|poll|read|measure ...\n");
+	fprintf(stderr, "usage: flood open|poll|rearm|read|measure ...\n");
 	return 2;
 }

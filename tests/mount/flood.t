@@ -15,7 +15,7 @@ OPENS=100000 POLLERS=10000 READERS=1000
 HANDLES=4096 PAGES=8192 TRIGGERS=64 RECORDS=64 CALLERS=256
 pressure=0
 [ ! -e /proc/pressure/memory ] || [ -z "$CG_V2" ] || pressure=1
-plan $((50 + 3 * pressure))
+plan $((50 + 17 * pressure))
 
 NEVER="full 2000000 2000000"
 B_KB=131072
@@ -73,6 +73,7 @@ meminfo a MemTotal >/dev/null
 b_line=$(in_container b head -n 1 /proc/meminfo)
 matches "$b_line" "^MemTotal: +$B_KB kB\$" "the neighbour's file begins with its limit"
 measure "quiet"
+quiet_reads=$reads
 quiet_median=$((median > 100 * SLOW ? median : 100 * SLOW))
 # The machine may be busier later on: from 0.3 s to 2.
 most_p99=$((SLOW * (p99 < 3000 ? 300000 : p99 < 20000 ? 100 * p99 : 2000000)))
@@ -90,6 +91,29 @@ if [ $pressure = 1 ]; then
 	is "$(in_container b "$POKE" writes 1 1 "$NEVER" /proc/pressure/memory)" "done" "and another container arms its own"
 fi
 neighbour_serves "pollers"
+
+# ---- triggers being closed, for which the kernel waits for every CPU, those of a file one after the other
+if [ $pressure = 1 ]; then
+	end_background
+	wait_until 20 holds 0
+	in_container a "$FLOOD" rearm 1 "$WORK/closed" /proc/pressure/memory "$NEVER" </dev/null >"$WORK/rearmed" &
+	rearming=$!
+	background+=($!)
+	sleep 1
+	neighbour_serves "triggers being closed"
+	# One in thirty and less where whoever serves requests closes them.
+	between "$reads" $((quiet_reads / 10)) 1000000000 "and reads about as often as in the quiet"
+	take_bounds
+	: >"$WORK/closed"
+	wait $rearming
+	background=()
+	within_bounds "triggers being closed"
+	read -r _ rearmed <"$WORK/rearmed"
+	between "$rearmed" $((TRIGGERS + 1)) 1000000000 "which were armed again all the while"
+	ok "none of them stays" wait_until 20 holds 0
+	start_flood again poll 10 /proc/pressure/memory "$NEVER"
+	is "$(cat "$WORK/again")" "armed $TRIGGERS polling 10" "and the container may have as many as before"
+fi
 
 # ---- files being opened, and then kept open
 held=$((TRIGGERS * pressure))
