@@ -20,7 +20,13 @@ const struct view view_registry[] = {
 	{ .node = 2, .path = "proc", .kind = VIEW_DIR },
 	{ .node = 3, .path = "sys", .kind = VIEW_DIR },
 	{ .node = 6, .path = "sys/cpu", .kind = VIEW_CPU_DIR },
+	{ .node = 7, .path = "proc/pressure", .kind = VIEW_DIR },
 	{ .node = 20, .path = "proc/meminfo", .kind = VIEW_FILE },
+	{ .node = 24,
+		.path = "proc/pressure/cpu",
+		.kind = VIEW_FILE,
+		.needs = VIEW_NEEDS_NONE,
+		.render = view_pressure_cpu },
 	{ .node = 32, .path = "sys/cpu/online", .kind = VIEW_FILE },
 };
 const size_t view_count = countof(view_registry);
