@@ -39,7 +39,7 @@ const struct view *view_by_node(uint64_t node)
 	return NULL;
 }
 
-int references;
+_Atomic int references;
 
 struct container *container_ref(struct container *c)
 {

@@ -16,7 +16,7 @@ extern struct tree *tree;
 extern struct handles *handles;
 extern struct container box;
 extern struct slab *slab;
-extern int references;
+extern _Atomic int references;
 
 /* Fixtures. */
 void fs_worker_setup(void);
