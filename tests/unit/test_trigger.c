@@ -350,12 +350,16 @@ END_TEST
 int main(void)
 {
 	Suite *s = suite_create("trigger");
-	TCase *c = tcase_create("trigger");
+	TCase *c = tcase_create("closing");
 
+	tcase_add_loop_test(c, all_is_closed_when_the_thread_ends, 0, 3);
+	suite_add_tcase(s, c);
+	/* Their thread ends with its process alone. */
+	c = tcase_create("loop");
+	tcase_set_tags(c, "loop");
 	tcase_add_test(c, whoever_closes_does_not_wait_for_the_kernel);
 	tcase_add_test(c, what_the_kernel_has_not_closed_counts);
 	tcase_add_test(c, what_one_container_has_not_closed_counts_for_it);
-	tcase_add_loop_test(c, all_is_closed_when_the_thread_ends, 0, 3);
 	tcase_add_test(c, an_event_that_cannot_be_judged_is_none_yet);
 	tcase_add_test(c, it_is_told_as_soon_as_it_can_be_judged);
 	tcase_add_test(c, whoever_asks_has_it_judged);
