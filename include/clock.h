@@ -37,3 +37,11 @@ static inline uint64_t clock_monotonic_ns(void)
 {
 	return clock_ns(CLOCK_MONOTONIC);
 }
+
+/* Less when a signal comes. */
+static inline void pause_ns(uint64_t ns)
+{
+	const struct timespec t = { (time_t)(ns / NS_PER_S), (long)(ns % NS_PER_S) };
+
+	nanosleep(&t, NULL);
+}

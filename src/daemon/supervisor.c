@@ -23,7 +23,7 @@
 #include "clock.h"
 #include "connection.h"
 #include "handover.h"
-#include "heal.h"
+#include "healing.h"
 #include "log.h"
 #include "minder.h"
 #include "notify.h"
@@ -38,8 +38,7 @@
 
 /* umount -f aborts the connection first and unmounts a moment later. */
 #define UNMOUNT_GRACE_NS (100 * NS_PER_MS)
-#define REAP_STEPS 1000       /* of 1 ms */
-#define HEALER_REAP_STEPS 100 /* of 1 ms */
+#define REAP_STEPS 1000 /* of 1 ms */
 /* What a worker is at when it is told to end it may finish so long, ... */
 #define DRAIN_STEPS 200 /* of 1 ms */
 /* ... and so often is looked whether the first one serves. */
@@ -57,9 +56,7 @@ struct supervisor {
 	struct minder minder;
 	uint64_t worker_due_ns; /* CLOCK_MONOTONIC: not before; nor the connection it needs */
 	struct backoff backoff;
-	pid_t healer;         /* 0: none runs */
-	bool heal_due;        /* of a connection that took another's place */
-	uint64_t heal_due_ns; /* CLOCK_MONOTONIC: not before */
+	struct healing healing;
 	struct upgrade upgrade;
 	struct watchdog watchdog;
 	uint32_t first_generation; /* no worker of ours serves as long as it is that */
@@ -68,13 +65,6 @@ struct supervisor {
 	bool stopped;
 	int status; /* of the program, when stopped */
 };
-
-static void pause_ns(uint64_t ns)
-{
-	const struct timespec t = { (time_t)(ns / NS_PER_S), (long)(ns % NS_PER_S) };
-
-	nanosleep(&t, NULL);
-}
 
 static void stop(struct supervisor *s, int status)
 {
@@ -131,65 +121,7 @@ static void start_worker(struct supervisor *s)
 	minder_started(&s->minder, pid, generation);
 }
 
-/* --- containers' binds of a connection that is gone ------------------------------------- */
-
-/* Behind the worker's start, whose answers it needs, and the last healer's end. */
-static bool heal_is_due(const struct supervisor *s)
-{
-	return s->heal_due && s->worker != 0 && s->healer == 0;
-}
-
-static void start_healer(struct supervisor *s)
-{
-	pid_t pid;
-
-	if (!heal_is_due(s) || s->heal_due_ns > clock_monotonic_ns())
-		return;
-	pid = heal_start(s->options->dir, s->connection.dev);
-	if (pid < 0) {
-		log_limited("heal fork",
-			"cannot look for dead binds of running containers: %s: trying again every "
-			"second",
-			strerror(-pid));
-		s->heal_due_ns = clock_monotonic_ns() + BACKOFF_NS;
-		return;
-	}
-	s->healer = pid;
-	s->heal_due = false;
-}
-
-/* Another connection has taken the place of the one it works for. */
-static void heal_again(struct supervisor *s)
-{
-	s->heal_due = true;
-	if (s->healer != 0)
-		kill(s->healer, SIGKILL);
-}
-
-static void reap_healer(struct supervisor *s)
-{
-	int status;
-
-	if (s->healer == 0 || waitpid(s->healer, &status, WNOHANG) != s->healer)
-		return;
-	s->healer = 0;
-	if (WIFSIGNALED(status) && !s->heal_due)
-		log_limited("healer killed",
-			"the process that puts dead binds right was ended by signal %d (%s): "
-			"restart containers whose files say 'Transport endpoint is not connected'",
-			WTERMSIG(status), strsignal(WTERMSIG(status)));
-}
-
-/* It waits for nobody but our worker, and in /proc. */
-static void end_healer(struct supervisor *s)
-{
-	if (s->healer == 0)
-		return;
-	kill(s->healer, SIGKILL);
-	for (int i = 0; i < HEALER_REAP_STEPS && waitpid(s->healer, NULL, WNOHANG) == 0; i++)
-		pause_ns(NS_PER_MS);
-	s->healer = 0;
-}
+/* --- the connection --------------------------------------------------------------------- */
 
 /* Notes a death; the next worker starts when it may. */
 static void start_after(struct supervisor *s, enum backoff_death death)
@@ -248,7 +180,7 @@ static void disconnected(struct supervisor *s)
 	connection_detach(&s->connection, dir);
 	connection_close(&s->connection);
 	handover_forget_connection(s->handover);
-	heal_again(s);
+	healing_again(&s->healing);
 	start_after(s, BACKOFF_FAULT);
 	reconnect(s);
 }
@@ -277,7 +209,7 @@ static void reap(struct supervisor *s)
 	const pid_t worker = s->worker;
 	int status;
 
-	reap_healer(s);
+	healing_reap(&s->healing);
 	if (!minder_reap(&s->minder, &status))
 		return;
 	s->worker = 0;
@@ -366,12 +298,12 @@ static void go_on_with_upgrade(struct supervisor *s)
 	if (verdict == UPGRADE_NO_NEWS)
 		return;
 	if (verdict == UPGRADE_FITS && can_hand_over(s)) {
-		end_healer(s); /* the next version begins again */
+		healing_end(&s->healing); /* the next version begins again */
 		drain_worker(s);
 		takeover_offer(&s->connection, s->handover_fd, &offered);
 		offered.pidfile = s->pidfile.fd;
 		upgrade_execute(&s->upgrade, &offered);
-		s->heal_due = true;
+		s->healing.due = true;
 		s->worker_due_ns = 0;
 	}
 	tell_ready(s);
@@ -457,10 +389,11 @@ static int poll_timeout(const struct supervisor *s)
 
 	if (s->worker == 0)
 		due = min_u64(due, s->worker_due_ns);
-	else if (patience >= 0)
-		due = min_u64(due, now + (uint64_t)patience * NS_PER_MS);
-	if (heal_is_due(s))
-		due = min_u64(due, s->heal_due_ns);
+	else {
+		due = min_u64(due, healing_due_ns(&s->healing));
+		if (patience >= 0)
+			due = min_u64(due, now + (uint64_t)patience * NS_PER_MS);
+	}
 	if (!s->told_ready)
 		due = min_u64(due, now + READY_NS);
 	if (due == UINT64_MAX)
@@ -476,7 +409,8 @@ static void serve(struct supervisor *s)
 
 		have_worker(s);
 		look_after_worker(s);
-		start_healer(s);
+		if (s->worker != 0)
+			healing_start(&s->healing, s->options->dir, s->connection.dev);
 		if (poll(&p, 1, poll_timeout(s)) > 0)
 			while (!s->stopped && read(s->signals, &info, sizeof(info)) == sizeof(info))
 				take_signal(s, info.ssi_signo);
@@ -609,7 +543,7 @@ static void take_away(struct supervisor *s)
 {
 	notify("STOPPING=1\nSTATUS=Stopping");
 	upgrade_cancel(&s->upgrade);
-	end_healer(s);
+	healing_end(&s->healing);
 	if (s->leave) {
 		drain_worker(s);
 		takeover_leave(&s->connection, s->handover_fd, s->options->dir);
@@ -630,7 +564,7 @@ int supervisor_run(const struct options *options, char **argv)
 		.connection = CONNECTION_NONE,
 		.handover_fd = -1,
 		.signals = -1,
-		.heal_due = true };
+		.healing.due = true };
 
 	log_set_debug(options->debug);
 	if (start(&s, argv) < 0)

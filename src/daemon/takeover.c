@@ -9,7 +9,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <time.h>
 
 #include "cleanup.h"
 #include "clock.h"
@@ -21,7 +20,7 @@
 
 /* A service manager's watchdog waits meanwhile, as do readers: two seconds. */
 #define PATIENCE_STEPS 20
-#define PATIENCE_STEP_NS (100 * (long)NS_PER_MS)
+#define PATIENCE_STEP_NS (100 * NS_PER_MS)
 
 /* 1; 0: it is something else, or none; or -errno of a shortage, which tells nothing. */
 static int is_device(int fd)
@@ -140,11 +139,10 @@ static int take(struct inherited *in, struct connection *ret, int *ret_memory,
 static int take_patiently(struct inherited *in, struct connection *ret, int *ret_memory,
 	struct handover **ret_handover, struct text *why)
 {
-	const struct timespec step = { 0, PATIENCE_STEP_NS };
 	int r = take(in, ret, ret_memory, ret_handover, why);
 
 	for (int i = 0; i < PATIENCE_STEPS && is_shortage(r); i++) {
-		nanosleep(&step, NULL);
+		pause_ns(PATIENCE_STEP_NS);
 		text_reset(why);
 		r = take(in, ret, ret_memory, ret_handover, why);
 	}

@@ -253,7 +253,6 @@ _Noreturn static void give_up(struct handover *h)
 
 void watch_run(struct handover *handover, struct loop *loop, unsigned n, unsigned limit_s)
 {
-	const struct timespec tick = { 0, (long)TICK_NS };
 	struct sightings seen[HANDOVER_SLOTS] = { 0 };
 	bool stuck = false;
 
@@ -261,7 +260,7 @@ void watch_run(struct handover *handover, struct loop *loop, unsigned n, unsigne
 	while (!stuck) {
 		if (!is_any_busy(handover, n))
 			wait_for_work(handover, n);
-		nanosleep(&tick, NULL);
+		pause_ns(TICK_NS);
 		for (unsigned i = 0; i < n; i++) {
 			struct handover_slot *slot = &handover->slots[i];
 
