@@ -27,8 +27,8 @@ struct load_place {
 	struct account_key key; /* of kind ACCOUNT_LOAD */
 	char *cgroup;    /* path in the hierarchy of key.cgroup_dev; NULL: the root everywhere */
 	uint64_t pid_ns; /* inode; 0: the daemon's own */
-	struct use
-		*use; /* what it and its account are charged to; with a reference; NULL: nobody */
+	/* What it and its account are charged to; with a reference. NULL: nobody. */
+	struct use *use;
 };
 
 #define LOAD_NO_PID_NS UINT64_MAX /* init had ended already: nobody is in it */

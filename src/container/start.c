@@ -11,8 +11,8 @@
 #include "account.h"
 
 #define DIRS_MAX 4096u
-#define LOOK_NS                                                                                    \
-	(20 * NS_PER_MS) /* on a CPU: what is found is kept for good, on a busy machine, too */
+/* On a CPU, for what is found is kept for good, on a busy machine, too. */
+#define LOOK_NS (20 * NS_PER_MS)
 
 /* The search for the oldest process. */
 struct search {
