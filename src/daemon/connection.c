@@ -20,6 +20,7 @@
 
 #include "cleanup.h"
 #include "log.h"
+#include "patience.h"
 
 #define INIT_TIMEOUT_MS 10000
 #define SHORT_OF_IT "the machine is short of it"
@@ -107,32 +108,54 @@ int connection_is_at(const struct connection *c, const char *dir)
 	return is_shortage(r) ? r : c->device >= 0 && r == 0 && dev == c->dev;
 }
 
-void connection_detach(const struct connection *c, const char *dir)
+static int detach(const struct connection *c, const char *dir)
 {
 	const int at = connection_is_at(c, dir);
 
-	if (at < 0)
-		errno = -at;
-	if (at < 0 || (at > 0 && umount2(dir, MNT_DETACH) < 0))
-		log_error("cannot unmount %s: %m: try umount -l %s", dir, dir);
+	if (at > 0 && umount2(dir, MNT_DETACH) < 0)
+		return -errno;
+	return at < 0 ? at : 0;
+}
+
+static int tell_still_there(const char *dir, int r)
+{
+	if (r < 0)
+		log_limited("unmount", "cannot unmount %s: %s: try umount -l %s", dir, strerror(-r),
+			dir);
+	return r;
+}
+
+int connection_detach(const struct connection *c, const char *dir)
+{
+	return tell_still_there(dir, detach(c, dir));
+}
+
+struct detaching {
+	const struct connection *connection;
+	const char *dir;
+};
+
+static int detach_attempt(void *data)
+{
+	const struct detaching *d = data;
+
+	return detach(d->connection, d->dir);
+}
+
+int connection_detach_patiently(const struct connection *c, const char *dir)
+{
+	return tell_still_there(dir, patiently(detach_attempt, &(struct detaching){ c, dir }));
 }
 
 int connection_clone_mount(const struct connection *c, const char *dir)
 {
 	const int at = connection_is_at(c, dir);
-	int fd = -1, error = -at;
+	int fd;
 
-	if (at == 0)
-		return -ENOENT;
-	if (at > 0) {
-		fd = open_tree(AT_FDCWD, dir, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
-		error = errno;
-	}
-	if (fd >= 0)
-		return fd;
-	log_error("cannot keep the mount of %s for the next start: %s: it will begin afresh", dir,
-		strerror(error));
-	return -error;
+	if (at <= 0)
+		return at < 0 ? at : -ENOENT;
+	fd = open_tree(AT_FDCWD, dir, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	return fd < 0 ? -errno : fd;
 }
 
 static unsigned long mount_flags(const struct options *o)
@@ -388,7 +411,7 @@ int connection_open(
 		r = make_clones(&c);
 	if (r < 0) {
 		tell_no_agreement(r);
-		connection_detach(&c, options->dir);
+		connection_detach_patiently(&c, options->dir);
 		connection_close(&c);
 		return r;
 	}

@@ -49,11 +49,13 @@ bool connection_is_dead(const struct connection *c);
  * which tells nothing. */
 int connection_is_at(const struct connection *c, const char *dir);
 
-/* Takes it away from `dir`, if it is there, however many use it. */
-void connection_detach(const struct connection *c, const char *dir);
+/* Takes it away from `dir`, if it is there, however many use it. 0, or -errno after a line in the
+ * log; the second waits for the end of a shortage, for whoever cannot try again later. */
+int connection_detach(const struct connection *c, const char *dir);
+int connection_detach_patiently(const struct connection *c, const char *dir);
 
-/* A mount of it that is nowhere, as long as its descriptor lives, made from that at `dir`. -errno
- * after a line in the log. */
+/* A mount of it that is nowhere, as long as its descriptor lives, made from that at `dir`; -ENOENT
+ * when it is not there, or another -errno. */
 int connection_clone_mount(const struct connection *c, const char *dir);
 
 /* Puts such a mount at the directory of the options, which must be free, with the flags that they

@@ -74,7 +74,7 @@ static int send_message(const char *text, int fd)
 	return sendmsg(s, &m, MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 
-void notify(const char *format, ...)
+int notify(const char *format, ...)
 {
 	char text[MESSAGE];
 	va_list arguments;
@@ -87,6 +87,7 @@ void notify(const char *format, ...)
 	if (r < 0 && r != -ENOTCONN)
 		log_limited("notify", "cannot tell the service manager how things stand: %s",
 			strerror(-r));
+	return r == -ENOTCONN ? 0 : r;
 }
 
 /* FDPOLL=0: a manager that polled the device would wake up for every request. */

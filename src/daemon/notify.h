@@ -12,8 +12,9 @@
 /* Somebody listens. */
 bool notify_is_heard(void);
 
-/* Lines "NAME=value\n...". */
-void notify(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* Lines "NAME=value\n...". 0, also where nobody listens; -errno after a line in the log, one a
+ * minute. */
+int notify(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* Puts every descriptor of `in` into the store under its name. 0; -ENOTCONN without a listener,
  * -errno. Whether the store takes them nobody tells: it may be full, or not there. */

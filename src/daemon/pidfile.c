@@ -12,13 +12,16 @@
 #include <sys/stat.h>
 
 #include "cleanup.h"
+#include "root.h"
 
-static bool is_at(const char *path, int fd)
+/* 1, 0, or -errno of a shortage, which tells nothing. */
+static int is_at(const char *path, int fd)
 {
 	struct stat there, ours;
 
-	return stat(path, &there) == 0 && fstat(fd, &ours) == 0 && there.st_dev == ours.st_dev &&
-		there.st_ino == ours.st_ino;
+	if (stat(path, &there) < 0 || fstat(fd, &ours) < 0)
+		return is_shortage(-errno) ? -errno : 0;
+	return there.st_dev == ours.st_dev && there.st_ino == ours.st_ino;
 }
 
 /* 0: there is none in it; -errno. */
@@ -39,6 +42,7 @@ int pidfile_lock(const char *path, struct pidfile *ret, pid_t *ret_holder)
 {
 	for (;;) {
 		autoclose int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY, 0644);
+		int at;
 
 		if (fd < 0)
 			return -errno;
@@ -52,7 +56,10 @@ int pidfile_lock(const char *path, struct pidfile *ret, pid_t *ret_holder)
 		}
 		/* A daemon that ends removes its file: the one that we locked may be that one, and
 		 * somebody else may have made and locked the next. */
-		if (is_at(path, fd)) {
+		at = is_at(path, fd);
+		if (at < 0)
+			return at;
+		if (at > 0) {
 			*ret = (struct pidfile){ path, steal_fd(&fd) };
 			return 0;
 		}
@@ -133,7 +140,8 @@ void pidfile_remove(struct pidfile *p)
 {
 	if (p->fd < 0)
 		return;
-	if (is_at(p->path, p->fd))
+	/* One that is left although nobody holds it is nobody's: the next daemon takes it. */
+	if (is_at(p->path, p->fd) > 0)
 		unlink(p->path);
 	cleanup_close(&p->fd);
 	*p = PIDFILE_NONE;

@@ -28,9 +28,11 @@
 #include "minder.h"
 #include "notify.h"
 #include "parse.h"
+#include "patience.h"
 #include "pidfile.h"
 #include "root.h"
 #include "sandbox.h"
+#include "signals.h"
 #include "takeover.h"
 #include "upgrade.h"
 #include "watchdog.h"
@@ -74,23 +76,12 @@ static void stop(struct supervisor *s, int status)
 
 /* --- the worker ------------------------------------------------------------------------- */
 
-/* A worker may be told to end by anybody who may kill(2) it, alone: that is a restart. What a
- * terminal sends to both is the supervisor's to answer. */
-static void child_signals(const struct supervisor *s)
-{
-	signal(SIGINT, SIG_IGN);
-	signal(SIGHUP, SIG_IGN);
-	signal(SIGUSR1, SIG_IGN);
-	signal(SIGUSR2, SIG_IGN);
-	sigprocmask(SIG_SETMASK, &s->old_mask, NULL);
-}
-
 _Noreturn static void child(struct supervisor *s, pid_t parent)
 {
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)
 		_exit(WORKER_EXIT_CANNOT_START);
-	child_signals(s);
+	signals_of_worker(&s->old_mask);
 	cleanup_close(&s->signals);
 	cleanup_close(&s->pidfile.fd);
 	cleanup_close(&s->handover_fd);
@@ -177,7 +168,12 @@ static void disconnected(struct supervisor *s)
 		"the connection of %s was aborted (umount -f of one of its binds, or fusectl): "
 		"mounting a fresh one",
 		dir);
-	connection_detach(&s->connection, dir);
+	/* Below a fresh mount nobody would find it again. The next worker learns that it is dead,
+	 * and it comes here once more. */
+	if (is_shortage(connection_detach(&s->connection, dir))) {
+		try_again(s);
+		return;
+	}
 	connection_close(&s->connection);
 	handover_forget_connection(s->handover);
 	healing_again(&s->healing);
@@ -260,9 +256,11 @@ static void drain_worker(struct supervisor *s)
 
 static void tell_ready(struct supervisor *s)
 {
-	s->told_ready = true;
-	notify("READY=1\nMAINPID=%d\nSTATUS=Serving %s, version " LXCFS_VERSION, getpid(),
-		s->options->dir);
+	const int r = notify("READY=1\nMAINPID=%d\nSTATUS=Serving %s, version " LXCFS_VERSION,
+		getpid(), s->options->dir);
+
+	/* A manager that is not told ends us after a while. */
+	s->told_ready = !is_shortage(r);
 }
 
 /* The next version would mount one, or end. */
@@ -320,30 +318,6 @@ static void look_around(struct supervisor *s)
 }
 
 /* --- signals ---------------------------------------------------------------------------- */
-
-static int open_signals(struct supervisor *s)
-{
-	static const int waited_for[] = { SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2 };
-	struct sigaction hangup;
-	sigset_t mask;
-
-	/* Not for us, but for whoever reads our standard error and goes away. */
-	signal(SIGPIPE, SIG_IGN);
-	signal(SIGCHLD, SIG_DFL);
-	sigemptyset(&mask);
-	for (size_t i = 0; i < countof(waited_for); i++)
-		sigaddset(&mask, waited_for[i]);
-	/* nohup(1) has it ignored, and means it. */
-	if (sigaction(SIGHUP, NULL, &hangup) == 0 && hangup.sa_handler == SIG_IGN)
-		sigdelset(&mask, SIGHUP);
-	if (sigprocmask(SIG_BLOCK, &mask, &s->old_mask) < 0)
-		return -errno;
-	/* The version before an upgrade left them blocked. */
-	for (size_t i = 0; i < countof(waited_for); i++)
-		sigdelset(&s->old_mask, waited_for[i]);
-	s->signals = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
-	return s->signals < 0 ? -errno : 0;
-}
 
 /* The flag lies where every later worker finds it; requests under way are not looked at again. */
 static void toggle_pass_through(struct supervisor *s)
@@ -432,29 +406,58 @@ static void open_standard_files(void)
 	cleanup_close(&fd);
 }
 
-static int lock_pidfile(struct supervisor *s, int inherited)
-{
-	const char *path = s->options->pidfile;
+/* What comes before the connection, each once; and what was in the pidfile's way. */
+struct beginning {
+	struct supervisor *s;
+	int pidfile; /* inherited; -1: none */
 	pid_t holder;
-	int r;
+};
 
-	if (inherited >= 0 && pidfile_take(path, inherited, &s->pidfile) == 0)
-		return 0;
-	r = pidfile_lock(path, &s->pidfile, &holder);
+static int lock_pidfile(struct beginning *b)
+{
+	struct pidfile *ret = &b->s->pidfile;
+	const char *path = b->s->options->pidfile;
+	int r = b->pidfile >= 0 ? pidfile_take(path, b->pidfile, ret) : -ENOENT;
 
-	if (r == -EBUSY)
+	return r == 0 || is_shortage(r) ? r : pidfile_lock(path, ret, &b->holder);
+}
+
+static int begin(void *data)
+{
+	struct beginning *b = data;
+	int r = b->s->pidfile.fd < 0 ? lock_pidfile(b) : 0;
+
+	if (r == 0 && b->s->signals < 0)
+		r = signals_open(&b->s->signals, &b->s->old_mask);
+	return r == 0 ? sandbox_prepare() : r;
+}
+
+static int tell_no_start(const struct beginning *b, int r)
+{
+	const char *path = b->s->options->pidfile;
+
+	if (b->s->pidfile.fd >= 0 || is_shortage(r))
+		log_error("cannot start: %s: is memory or the number of files limited?",
+			strerror(-r));
+	else if (r == -EBUSY)
 		log_error("another lxcfs (pid %d) holds %s: stop it, or give this one a --pidfile "
 			  "and a DIR of its own",
-			holder, path);
-	else if (r < 0)
+			b->holder, path);
+	else
 		log_error("cannot open the pidfile %s: %s: name another with --pidfile", path,
 			strerror(-r));
 	return r;
 }
 
+static int enter_sandbox(void *data)
+{
+	(void)data;
+	return sandbox_enter_supervisor();
+}
+
 static int give_up_privileges(void)
 {
-	int r = sandbox_enter_supervisor();
+	int r = patiently(enter_sandbox, NULL);
 
 	if (r < 0)
 		log_error("cannot give up what is not needed: %s: is capset(2) forbidden?",
@@ -462,22 +465,23 @@ static int give_up_privileges(void)
 	return r;
 }
 
-static int tell_no_start(int r)
-{
-	log_error("cannot start: %s: is memory or the number of files limited?", strerror(-r));
-	return r;
-}
-
 static int start_afresh(struct supervisor *s)
 {
 	int r = handover_new(&s->handover_fd, &s->handover);
 
-	return r < 0 ? tell_no_start(r) : open_connection(s);
+	return r < 0 ? tell_no_start(&(struct beginning){ .s = s }, r) : open_connection(s);
 }
 
 static bool go_on(struct supervisor *s, enum inherit_origin origin, struct inherited *in)
 {
 	return takeover(origin, in, s->options, &s->connection, &s->handover_fd, &s->handover) == 0;
+}
+
+static int prepare(void *data)
+{
+	const struct supervisor *s = data;
+
+	return connection_prepare(s->options->dir);
 }
 
 static int go_on_or_mount(struct supervisor *s, enum inherit_origin origin, struct inherited *in)
@@ -487,7 +491,7 @@ static int go_on_or_mount(struct supervisor *s, enum inherit_origin origin, stru
 	/* Across execve(2) DIR is mounted, and nobody answers there. */
 	if (origin == INHERIT_BEFORE && go_on(s, origin, in))
 		return 0;
-	r = connection_prepare(s->options->dir);
+	r = patiently(prepare, s);
 	if (r < 0 || (origin == INHERIT_MANAGER && go_on(s, origin, in)))
 		return r;
 	return start_afresh(s);
@@ -498,6 +502,7 @@ static int start(struct supervisor *s, char **argv)
 	struct inherited in;
 	unsigned strangers;
 	enum inherit_origin origin = inherit_take(&in, &strangers);
+	struct beginning beginning = { .s = s };
 	int r;
 
 	open_standard_files();
@@ -513,15 +518,10 @@ static int start(struct supervisor *s, char **argv)
 	}
 	if (origin == INHERIT_MANAGER)
 		notify_unstore(&in);
-	r = lock_pidfile(s, in.pidfile);
-	in.pidfile = -1;
+	beginning.pidfile = steal_fd(&in.pidfile);
+	r = patiently(begin, &beginning);
 	if (r < 0)
-		return r;
-	r = open_signals(s);
-	if (r == 0)
-		r = sandbox_prepare();
-	if (r < 0)
-		return tell_no_start(r);
+		return tell_no_start(&beginning, r);
 	upgrade_init(&s->upgrade, argv, &s->old_mask);
 	r = go_on_or_mount(s, origin, &in);
 	if (r < 0)
@@ -533,8 +533,8 @@ static int start(struct supervisor *s, char **argv)
 		log_error("cannot write the pidfile %s: %s: free space there, or name another with "
 			  "--pidfile",
 			s->options->pidfile, strerror(-r));
-	/* The version before has written the same. */
-	return r < 0 && origin != INHERIT_BEFORE ? r : give_up_privileges();
+	/* The version before has written the same, and a connection must not be lost for it. */
+	return r < 0 && origin == INHERIT_NOTHING ? r : give_up_privileges();
 }
 
 /* DIR goes first, that nobody finds it while nobody answers. What containers' binds have under way
@@ -548,7 +548,7 @@ static void take_away(struct supervisor *s)
 		drain_worker(s);
 		takeover_leave(&s->connection, s->handover_fd, s->options->dir);
 	}
-	connection_detach(&s->connection, s->options->dir);
+	connection_detach_patiently(&s->connection, s->options->dir);
 	end_worker(s);
 	connection_close(&s->connection);
 	handover_free(s->handover);

@@ -11,16 +11,12 @@
 #include <sys/sysmacros.h>
 
 #include "cleanup.h"
-#include "clock.h"
 #include "log.h"
 #include "notify.h"
+#include "patience.h"
 #include "root.h"
 
 #define FUSE_DEVICE makedev(10, 229) /* Documentation/admin-guide/devices.txt */
-
-/* A service manager's watchdog waits meanwhile, as do readers: two seconds. */
-#define PATIENCE_STEPS 20
-#define PATIENCE_STEP_NS (100 * NS_PER_MS)
 
 /* 1; 0: it is something else, or none; or -errno of a shortage, which tells nothing. */
 static int is_device(int fd)
@@ -110,56 +106,63 @@ int takeover_check(const struct inherited *in, struct text *why)
 	return check(in, &c, why);
 }
 
+/* One that is being taken over, and how far that has come. */
+struct taking {
+	enum inherit_origin origin;
+	struct inherited *in;
+	const struct options *options;
+	struct connection connection;
+	int memory;
+	struct handover *handover; /* NULL: nothing is ours yet */
+	struct text why;
+};
+
 /* Connection and memory are ours then, and no more in `in`. */
-static int take(struct inherited *in, struct connection *ret, int *ret_memory,
-	struct handover **ret_handover, struct text *why)
+static int take(struct taking *t)
 {
+	struct inherited *in = t->in;
 	struct connection c;
 	bool fresh = false;
-	int r = check(in, &c, why);
+	int r = check(in, &c, &t->why);
 
 	if (r < 0)
 		return r;
-	r = handover_take(in->memory, ret_memory, ret_handover, &fresh);
+	r = handover_take(in->memory, &t->memory, &t->handover, &fresh);
 	if (r < 0) {
-		text_printf(why, "its memory cannot be used: %s", strerror(-r));
+		text_printf(&t->why, "its memory cannot be used: %s", strerror(-r));
 		return r;
 	}
 	if (fresh)
 		log_info("the memory handed over has another layout: counters start anew, and "
 			 "files that are half read give EIO");
-	*ret = c;
-	ret->dev = (dev_t)(*ret_handover)->dev;
+	t->connection = c;
+	t->connection.dev = (dev_t)t->handover->dev;
 	in->memory = in->device = -1;
 	memset(in->clones, 0xff, sizeof(in->clones));
 	return 0;
 }
 
-/* A shortage may pass, and containers' files are dead for good without this connection. */
-static int take_patiently(struct inherited *in, struct connection *ret, int *ret_memory,
-	struct handover **ret_handover, struct text *why)
+static int attach(struct taking *t)
 {
-	int r = take(in, ret, ret_memory, ret_handover, why);
+	int r = connection_attach(&t->connection, t->in->mount, t->options);
 
-	for (int i = 0; i < PATIENCE_STEPS && is_shortage(r); i++) {
-		pause_ns(PATIENCE_STEP_NS);
-		text_reset(why);
-		r = take(in, ret, ret_memory, ret_handover, why);
-	}
+	if (r == -EBADF)
+		text_puts(&t->why, "its mount is missing or of another connection");
+	else if (r < 0)
+		text_printf(&t->why, "its mount cannot be put back at %s: %s", t->options->dir,
+			strerror(-r));
 	return r;
 }
 
-static int attach(const struct inherited *in, const struct connection *c,
-	const struct options *options, struct text *why)
+/* What an earlier attempt has done is not done again. */
+static int attempt(void *data)
 {
-	int r = connection_attach(c, in->mount, options);
+	struct taking *t = data;
+	int r;
 
-	if (r == -EBADF)
-		text_puts(why, "its mount is missing or of another connection");
-	else if (r < 0)
-		text_printf(
-			why, "its mount cannot be put back at %s: %s", options->dir, strerror(-r));
-	return r;
+	text_reset(&t->why);
+	r = t->handover ? 0 : take(t);
+	return r == 0 && t->origin == INHERIT_MANAGER ? attach(t) : r;
 }
 
 int takeover(enum inherit_origin origin, struct inherited *in, const struct options *options,
@@ -167,27 +170,29 @@ int takeover(enum inherit_origin origin, struct inherited *in, const struct opti
 {
 	const char *whose =
 		origin == INHERIT_BEFORE ? "the version before" : "the service manager's store";
-	struct connection c = CONNECTION_NONE;
-	struct handover *handover = NULL;
-	autoclose int memory = -1;
-	autotext why = { 0 };
-	int r = take_patiently(in, &c, &memory, &handover, &why);
+	struct taking t = { .origin = origin,
+		.in = in,
+		.options = options,
+		.connection = CONNECTION_NONE,
+		.memory = -1 };
+	/* Without this connection containers' files are dead for good. */
+	const int r = patiently(attempt, &t);
 
-	if (r == 0 && origin == INHERIT_MANAGER)
-		r = attach(in, &c, options, &why);
 	inherit_close(in);
-	if (r < 0) {
+	if (r == 0) {
+		log_info("version " LXCFS_VERSION " goes on with the connection from %s", whose);
+		*ret = t.connection;
+		*ret_memory = t.memory;
+		*ret_handover = t.handover;
+	} else {
 		log_error("cannot go on with what comes from %s: %.*s: starting afresh", whose,
-			(int)why.len, why.data);
-		connection_close(&c);
-		handover_free(handover);
-		return r;
+			(int)t.why.len, t.why.data);
+		connection_close(&t.connection);
+		handover_free(t.handover);
+		cleanup_close(&t.memory);
 	}
-	log_info("version " LXCFS_VERSION " goes on with the connection from %s", whose);
-	*ret = c;
-	*ret_memory = steal_fd(&memory);
-	*ret_handover = handover;
-	return 0;
+	text_free(&t.why);
+	return r;
 }
 
 void takeover_offer(const struct connection *c, int memory, struct inherited *ret)
@@ -198,21 +203,46 @@ void takeover_offer(const struct connection *c, int memory, struct inherited *re
 	memcpy(ret->clones, c->clones, c->n * sizeof(c->clones[0]));
 }
 
+struct leaving {
+	const struct connection *connection;
+	const char *dir;
+	struct inherited *left;
+};
+
+static int keep_mount(void *data)
+{
+	struct leaving *l = data;
+	int r = connection_clone_mount(l->connection, l->dir);
+
+	l->left->mount = r < 0 ? -1 : r;
+	return r < 0 ? r : 0;
+}
+
+static int put_into_store(void *data)
+{
+	const struct leaving *l = data;
+
+	return notify_store(l->left);
+}
+
 void takeover_leave(const struct connection *c, int memory, const char *dir)
 {
 	struct inherited left;
+	struct leaving leaving = { c, dir, &left };
 	int r;
 
 	takeover_offer(c, memory, &left);
-	left.mount = connection_clone_mount(c, dir);
-	if (left.mount < 0)
+	r = patiently(keep_mount, &leaving);
+	if (r == -ENOENT)
 		return;
 	/* First of all: what is at DIR afterwards must never be without somebody who answers. */
-	connection_detach(c, dir);
-	r = notify_store(&left);
+	if (r == 0) {
+		connection_detach_patiently(c, dir);
+		r = patiently(put_into_store, &leaving);
+	}
 	if (r < 0)
 		log_error("cannot leave the connection to the service manager: %s: the next start "
 			  "begins afresh",
 			strerror(-r));
-	close(left.mount);
+	cleanup_close(&left.mount);
 }

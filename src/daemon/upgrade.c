@@ -166,7 +166,9 @@ static enum upgrade_verdict judge(const struct upgrade *u, int status)
 		tell_refusal(u, answer[0] ? answer : "it does not run");
 	else if (!slice_starts(slice_str(answer), ANSWER))
 		tell_refusal(u, "it is another program, or too old to know of this");
-	else if (stat(u->path, &now) < 0 || !is_same_file(&now, &u->seen))
+	else if (stat(u->path, &now) < 0)
+		tell_refusal(u, strerror(errno));
+	else if (!is_same_file(&now, &u->seen))
 		tell_refusal(u, "it was changed while it was checked");
 	else {
 		log_info("SIGUSR1: version " LXCFS_VERSION " hands over to version %s at %s",

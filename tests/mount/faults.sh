@@ -5,8 +5,8 @@
 FAULTS=$WORK/faults
 head -c 24 /dev/zero >"$FAULTS"
 # as faults.c has them
-MEMORY=1 OPENING=2 READING=4 FORKING=32 STORING=64 FILTERING=128
-WHO_HEALS=1
+MEMORY=1 OPENING=2 READING=4 WATCHING=16 FORKING=32 STORING=64 FILTERING=128 MOUNTING=256 WRITING=512
+WHO_HEALS=1 WHO_SERVES=2
 
 start_faulty_daemon() { # OPTION...
 	LD_PRELOAD=$BUILD/tests/mount/faults.so LXCFS_FAULTS=$FAULTS start_daemon "$@"
@@ -29,3 +29,128 @@ faults() { no_faults; put 0 "$1" "$2" "$3"; put 4 0 0; put 3 "$4"; }
 # Of those since then.
 failures() { od -An -tu4 -j20 -N4 "$FAULTS" | tr -d ' '; }
 have_failed() { [ "$(failures)" -gt 0 ]; }
+
+# The N-th of such calls fails, and no other.
+fault_once() { # WHOSE WHICH ERROR N
+	faults "$1" "$2" "$3" 1000000
+	put 4 $((1000000 - $4))
+}
+# Counts them, and lets none fail.
+count_calls() { # WHOSE WHICH
+	faults "$1" "$2" 0 -2147483648
+}
+calls_made() { od -An -tu4 -j16 -N4 "$FAULTS" | tr -d ' '; }
+# All from the N-th on.
+faults_from() { # WHOSE WHICH ERROR N
+	faults "$1" "$2" "$3" $((-$4))
+}
+
+THIN=${SHORT:+7}
+THIN=${THIN:-1}
+# Which of so many calls are failed: all of the first ones, and ever fewer behind them, for where there
+# are thousands most are of one loop; fewer of all where there is little time.
+chosen_of() { # CALLS ALL-UP-TO
+	local n
+
+	for ((n = 1; n <= $1; n += (n < $2 ? 1 : 1 + n / 12) * THIN)); do
+		echo "$n"
+	done
+}
+# A few, from the first to the last.
+some_of() { # CALLS
+	local n
+
+	for ((n = 1; n <= $1; n += 1 + $1 / 3)); do
+		echo "$n"
+	done
+}
+
+# Each call of an attempt, which prints what is wrong with it, fails in turns. `mend` brings back what
+# the next attempt takes; $calls says afterwards how many there are.
+each_call() { # WHICH ERROR ERROR-TEXT ALL-UP-TO NAME
+	local n
+
+	count_calls $WHO_SERVES "$1"
+	attempt none >"$WORK/wrong"
+	no_faults
+	calls=$(calls_made)
+	ok "$5: there are some" [ "$calls" -gt 0 ]
+	for n in $(chosen_of "$calls" "$4"); do
+		fault_once $WHO_SERVES "$1" "$2" "$n"
+		attempt "$3" >"$WORK/now.wrong"
+		tell_wrong "call $n of $calls"
+	done >>"$WORK/wrong"
+	is "$(cat "$WORK/wrong")" "" "$5: each of them may fail"
+}
+# From some of them on all do, for half a second.
+many_calls() { # as each_call
+	local n end
+
+	for n in $(some_of "$calls"); do
+		faults_from $WHO_SERVES "$1" "$2" "$n"
+		(trap - EXIT INT TERM && sleep 0.5 && no_faults) &
+		end=$!
+		attempt "$3" >"$WORK/now.wrong"
+		wait $end
+		tell_wrong "calls from $n of $calls on"
+	done >"$WORK/wrong"
+	is "$(cat "$WORK/wrong")" "" "$5: all of them may, for a while"
+}
+tell_wrong() { # WHICH
+	no_faults
+	[ -s "$WORK/now.wrong" ] || return 0
+	echo "$1: $(cat "$WORK/now.wrong" "$DAEMON_LOG")"
+	mend
+}
+
+# As wait_until, for what comes at once and is waited for hundreds of times.
+wait_briefly() { # SECONDS COMMAND...
+	local tries=$(($1 * 50 * SLOW))
+
+	shift
+	while ! "$@"; do
+		[ $((tries -= 1)) -gt 0 ] || return 1
+		sleep 0.02
+	done
+}
+
+# A process of the cgroup c in a pid namespace of its own, that reads when it is told to: sets reader,
+# and the descriptors 7 (what it says) and 8 (what it is told).
+start_reader() {
+	make_cgroup c
+	set_limit c memory $((256 * MIB))
+	set_limit c cpus 0
+	mkfifo "$WORK/ask" "$WORK/said"
+	(
+		trap - EXIT INT TERM
+		join_cgroup c || exit
+		# shellcheck disable=SC2016 # for the shell inside
+		exec unshare --kill-child=KILL -p -f bash -c 'while read -r limit file; do
+			LC_ALL=C timeout "$limit" cat "$file" >"$0" 2>&1 && echo ok || echo "error $?"
+			done' "$WORK/text"
+	) <"$WORK/ask" >"$WORK/said" 2>/dev/null &
+	background+=($!)
+	exec 8>"$WORK/ask" 7<"$WORK/said"
+}
+
+# One read of the container: "ok", or the error.
+answer() {
+	local said
+
+	echo "$((20 * SLOW)) $MNT/proc/meminfo" >&8
+	read -r -t $((30 * SLOW)) said <&7 || said="no answer"
+	[ "$said" = ok ] || said=$(cat "$WORK/text")
+	[ "$said" != ok ] || [ "$(value MemTotal <"$WORK/text")" = 262144 ] || said="not its own: $(cat "$WORK/text")"
+	echo "${said##*: }"
+}
+
+# What is wrong with what the container reads: only the first read may meet the error.
+wrong_answers() { # ERROR-TEXT
+	local first second
+
+	first=$(answer)
+	[ "$first" = ok ] || [ "$first" = "$1" ] || echo "it reads: $first"
+	no_faults
+	second=$(answer)
+	[ "$second" = ok ] || echo "it reads afterwards: $second"
+}

@@ -6,7 +6,7 @@
 # half what the next one then takes for whole.
 source "$(dirname "$0")/lib.sh"
 source "$TOP/tests/mount/faults.sh"
-plan 45
+plan 56
 
 start_faulty_daemon
 new_container a --memory=$((256 * MIB)) --cpus=0
@@ -119,6 +119,12 @@ between "$(failures)" 2 10 "and is not busy with it"
 connects_afterwards
 no_connection "some of them" $OPENING 24 3
 connects_afterwards
+# Then the dead mount cannot be taken away either, which must not stay below the next.
+no_connection "memory for mounts" $MOUNTING 12 1
+connects_afterwards
+no_connection "what can be read of DIR" $READING 5 1
+connects_afterwards
+is "$(lines "cannot unmount $MNT: (Cannot allocate memory|Input/output error): try umount -l")" 1 "which a line a minute tells"
 is "$(lines 'modprobe|another directory')" 0 "nobody is told to load a module, or to mount elsewhere"
 
 # ---- a container that does it all the time
