@@ -40,7 +40,7 @@ wrong_end() { # ERROR-TEXT
 	status=$?
 	[ $status = 1 ] || echo "it ended with $status"
 	grep -qF "$1" "$DAEMON_LOG" || echo "it ended and did not say why"
-	[ ! -e "$PIDFILE" ] || echo "it left a pidfile"
+	[ ! -e "$PIDFILE" ] || flock --nonblock "$PIDFILE" true || echo "its pidfile is held"
 }
 
 end() {
@@ -64,6 +64,7 @@ attempt() { # ERROR-TEXT
 		end
 	else
 		wrong_end "$1"
+		[ ! -e "$PIDFILE" ] || echo "it left a pidfile"
 	fi
 	DAEMON_PID=
 	! is_mounted "$MNT" || { echo "DIR is left mounted" && unmount_all "$MNT"; }
@@ -98,6 +99,7 @@ ends() { # WHICH ERROR ERROR-TEXT
 	DAEMON_PID=
 	! is_mounted "$MNT" || echo "DIR is left mounted"
 }
+# A pidfile that cannot be looked at is left, for it may be another's.
 is "$(ends $OPENING 24 "Too many open files")" "" "without any descriptor it ends and says so"
 is "$(ends $READING 5 "Input/output error")" "" "without reading anything"
 is "$(ends $MEMORY 12 "Cannot allocate memory")" "" "without any memory"
