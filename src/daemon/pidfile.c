@@ -13,12 +13,16 @@
 
 #include "cleanup.h"
 
-static bool is_at(const char *path, int fd)
+/* 1 or 0; -errno: it cannot be told. */
+static int is_at(const char *path, int fd)
 {
 	struct stat there, ours;
 
-	return stat(path, &there) == 0 && fstat(fd, &ours) == 0 && there.st_dev == ours.st_dev &&
-		there.st_ino == ours.st_ino;
+	if (fstat(fd, &ours) < 0)
+		return -errno;
+	if (stat(path, &there) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	return there.st_dev == ours.st_dev && there.st_ino == ours.st_ino;
 }
 
 /* 0: there is none in it; -errno. */
@@ -39,6 +43,7 @@ int pidfile_lock(const char *path, struct pidfile *ret, pid_t *ret_holder)
 {
 	for (;;) {
 		autoclose int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY, 0644);
+		int r;
 
 		if (fd < 0)
 			return -errno;
@@ -52,7 +57,10 @@ int pidfile_lock(const char *path, struct pidfile *ret, pid_t *ret_holder)
 		}
 		/* A daemon that ends removes its file: the one that we locked may be that one, and
 		 * somebody else may have made and locked the next. */
-		if (is_at(path, fd)) {
+		r = is_at(path, fd);
+		if (r < 0)
+			return r;
+		if (r > 0) {
 			*ret = (struct pidfile){ path, steal_fd(&fd) };
 			return 0;
 		}
@@ -122,18 +130,19 @@ int pidfile_holder(const struct root *root, const char *path, pid_t *ret)
 int pidfile_write(const struct pidfile *p)
 {
 	char text[32];
-	int n = snprintf(text, sizeof(text), "%d\n", getpid());
+	const int n = snprintf(text, sizeof(text), "%d\n", getpid());
+	const ssize_t written = pwrite(p->fd, text, (size_t)n, 0);
 
-	if (pwrite(p->fd, text, (size_t)n, 0) != n || ftruncate(p->fd, n) < 0)
-		return errno ? -errno : -EIO;
-	return 0;
+	if (written < 0 || ftruncate(p->fd, n) < 0)
+		return -errno;
+	return written == n ? 0 : -EIO;
 }
 
 void pidfile_remove(struct pidfile *p)
 {
 	if (p->fd < 0)
 		return;
-	if (is_at(p->path, p->fd))
+	if (is_at(p->path, p->fd) > 0)
 		unlink(p->path);
 	cleanup_close(&p->fd);
 	*p = PIDFILE_NONE;
