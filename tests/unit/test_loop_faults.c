@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fuse.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -14,6 +15,7 @@
 
 #include "faults.h"
 #include "loop.h"
+#include "reply.h"
 #include "unit.h"
 
 #define THREADS 3u
@@ -127,6 +129,48 @@ START_TEST(each_kind_of_call_can_be_failed)
 }
 END_TEST
 
+/* --- replies ---------------------------------------------------------------------------------- */
+
+#define SHORTAGE_US 50000
+
+static void *end_shortage(void *unused)
+{
+	(void)unused;
+	usleep(SHORTAGE_US);
+	fault_disarm();
+	return NULL;
+}
+
+START_TEST(whoever_cannot_be_answered_for_want_of_memory_gets_an_error_afterwards)
+{
+	const struct fault memory = { FAULT_MEMORY, ENOMEM, true };
+	struct fuse_out_header reply = { .len = sizeof(reply), .unique = 5 }, told = { 0 };
+	const struct fuse_in_header header = { .len = sizeof(header), .unique = reply.unique };
+	struct iovec iov = { &reply, sizeof(reply) };
+	struct replies *mine = aligned_alloc(REPLY_PAGE, sizeof(*mine));
+	pthread_t thread;
+	int kernel[2];
+
+	ck_assert_int_eq(pipe2(kernel, O_CLOEXEC | O_NONBLOCK), 0);
+	memset(mine, 0, sizeof(*mine));
+	mine->slot = &shared->slots[0];
+	mine->device = kernel[1];
+	memcpy(mine->slot->request, &header, sizeof(header));
+	replies_of_this_thread(mine);
+	ck_assert_int_eq(pthread_create(&thread, NULL, end_shortage, NULL), 0);
+	fault_arm(&memory, 1);
+	reply_io.writev(-1, &iov, 1, NULL);
+	pthread_join(thread, NULL);
+	ck_assert_int_eq(read(kernel[0], &told, sizeof(told)), sizeof(told));
+	ck_assert_uint_eq(told.unique, reply.unique);
+	ck_assert_int_eq(told.error, -EIO);
+	ck_assert_int_lt(read(kernel[0], &told, sizeof(told)), 0);
+	ck_assert_uint_eq(handover_slot_length(mine->slot), 0);
+	replies_of_this_thread(NULL);
+	free(mine);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("loop_faults");
@@ -136,6 +180,10 @@ int main(void)
 	tcase_add_checked_fixture(c, setup, teardown);
 	tcase_add_test(c, a_worker_whose_threads_cannot_be_had_does_not_start);
 	tcase_add_test(c, each_kind_of_call_can_be_failed);
+	suite_add_tcase(s, c);
+	c = tcase_create("replies");
+	tcase_add_checked_fixture(c, setup, teardown);
+	tcase_add_test(c, whoever_cannot_be_answered_for_want_of_memory_gets_an_error_afterwards);
 	suite_add_tcase(s, c);
 	return unit_run(s);
 }
