@@ -42,7 +42,7 @@ struct account_entry {
 struct account_store;
 
 /* Adopts what `entries` hold (an entry whose bytes cannot be right is cleared), each charged to its
- * owner in `uses` (NULL: to nobody). Borrows all three. */
+ * owner in `uses` (NULL: to nobody). Borrows all three. 0; -ENOMEM: the next one can adopt them. */
 int account_store_new(struct account_entry *entries, size_t n, struct slab *slab, struct uses *uses,
 	struct account_store **ret);
 void account_store_free(struct account_store *s);

@@ -35,8 +35,9 @@ int uses_new(struct uses **ret);
 /* NULL is fine. Nobody may hold a reference any more. */
 void uses_free(struct uses *all);
 
-/* With a reference. NULL: no memory, or `all` is NULL or `owner` 0: nothing is charged then. */
-struct use *use_get(struct uses *all, uint64_t owner);
+/* With a reference; `*ret` is NULL when `all` is NULL or `owner` 0: nothing is charged then. 0 or
+ * -ENOMEM, which is never to be taken for that. */
+int use_get(struct uses *all, uint64_t owner, struct use **ret);
 /* NULL is fine for both. */
 struct use *use_ref(struct use *u);
 void use_put(struct use *u);

@@ -194,34 +194,50 @@ static bool entry_adopt(struct account_store *s, uint32_t e)
 		slab_adopt(s->slab, s->entries[e].state) == 0;
 }
 
-static void adopt_all(struct account_store *s)
+/* Charged to nobody until it is used again it would not count against its owner. Counts in `*lost`
+ * what cannot be right. 0 or -ENOMEM. */
+static int entry_take_over(struct account_store *s, uint32_t e, unsigned *lost)
+{
+	struct use *use;
+	int r;
+
+	if (s->entries[e].state == SLAB_NONE) {
+		free_push(s, e);
+	} else if (entry_adopt(s, e)) {
+		r = use_get(s->uses, s->entries[e].owner, &use);
+		if (r < 0)
+			return r;
+		entry_link(s, e);
+		give_to(s, e, use);
+	} else {
+		atomic_store(&s->entries[e].state, SLAB_NONE);
+		free_push(s, e);
+		++*lost;
+	}
+	return 0;
+}
+
+static int adopt_all(struct account_store *s)
 {
 	unsigned lost = 0;
+	int r = 0;
 
 	/* From the end, so that the lowest are on top of the free ones and the table stays dense.
 	 */
-	for (uint32_t e = (uint32_t)s->n; e-- > 0;) {
-		if (s->entries[e].state == SLAB_NONE) {
-			free_push(s, e);
-		} else if (entry_adopt(s, e)) {
-			entry_link(s, e);
-			give_to(s, e, use_get(s->uses, s->entries[e].owner));
-		} else {
-			atomic_store(&s->entries[e].state, SLAB_NONE);
-			free_push(s, e);
-			lost++;
-		}
-	}
+	for (uint32_t e = (uint32_t)s->n; r == 0 && e-- > 0;)
+		r = entry_take_over(s, e, &lost);
 	if (lost)
 		log_error("%u accounts of containers could not be taken over: their counters in "
 			  "/proc/stat and /proc/diskstats start again; please report this",
 			lost);
+	return r;
 }
 
 int account_store_new(struct account_entry *entries, size_t n, struct slab *slab, struct uses *uses,
 	struct account_store **ret)
 {
 	struct account_store *s = calloc(1, sizeof(*s));
+	int r = -ENOMEM;
 
 	if (!s || n >= NIL) {
 		free(s);
@@ -242,11 +258,12 @@ int account_store_new(struct account_entry *entries, size_t n, struct slab *slab
 	}
 	pthread_mutex_init(&s->sweep, NULL);
 	pthread_mutex_init(&s->free_lock, NULL);
-	if (!s->owners || !s->next || !s->dead_since || !s->free_entries) {
+	if (s->owners && s->next && s->dead_since && s->free_entries)
+		r = adopt_all(s);
+	if (r < 0) {
 		account_store_free(s);
-		return -ENOMEM;
+		return r;
 	}
-	adopt_all(s);
 	*ret = s;
 	return 0;
 }

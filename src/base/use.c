@@ -56,21 +56,22 @@ static struct use *add_locked(struct uses *all, uint64_t owner)
 	return u;
 }
 
-struct use *use_get(struct uses *all, uint64_t owner)
+int use_get(struct uses *all, uint64_t owner, struct use **ret)
 {
 	struct use *u;
 
+	*ret = NULL;
 	if (!all || owner == 0)
-		return NULL;
+		return 0;
 	pthread_mutex_lock(&all->lock);
 	u = *bucket_of(all, owner);
 	while (u && u->owner != owner)
 		u = u->next;
 	if (!u)
 		u = add_locked(all, owner);
-	use_ref(u);
+	*ret = use_ref(u);
 	pthread_mutex_unlock(&all->lock);
-	return u;
+	return u ? 0 : -ENOMEM;
 }
 
 struct use *use_ref(struct use *u)

@@ -63,8 +63,7 @@ static struct owner *add_owner(struct container_cache *c, uint64_t id0, uint64_t
 		return NULL;
 	o->id[0] = id0;
 	o->id[1] = id1;
-	o->use = use_get(c->config.uses, number_of(id0, id1));
-	if (!o->use && c->config.uses) {
+	if (use_get(c->config.uses, number_of(id0, id1), &o->use) < 0) {
 		free(o);
 		return NULL;
 	}

@@ -89,7 +89,8 @@ _Noreturn static void serve(int sock, int dirfd)
 			_exit(0); /* the worker has ended */
 		path[n] = '\0';
 		fd = open_below(dirfd, path);
-		if (answer(sock, fd) < 0)
+		/* A message with a descriptor takes more memory. */
+		if (answer(sock, fd) < 0 && answer(sock, -ENOMEM) < 0)
 			_exit(0);
 	}
 }
@@ -184,9 +185,12 @@ int opener_ask(void *data, const char *path)
 	int fd;
 
 	pthread_mutex_lock(&one_at_a_time);
-	if (send(sock, path, strlen(path), MSG_NOSIGNAL) < 0)
+	if (send(sock, path, strlen(path), MSG_NOSIGNAL) >= 0)
+		fd = take_answer(sock);
+	else if (errno == ENOBUFS || errno == ENOMEM)
+		fd = -ENOMEM; /* it was not asked */
+	else
 		opener_lost();
-	fd = take_answer(sock);
 	pthread_mutex_unlock(&one_at_a_time);
 	return fd;
 }

@@ -12,15 +12,16 @@
 #include <sys/stat.h>
 
 #include "cleanup.h"
-#include "root.h"
 
-/* 1, 0, or -errno of a shortage, which tells nothing. */
+/* 1 or 0; -errno: it cannot be told. */
 static int is_at(const char *path, int fd)
 {
 	struct stat there, ours;
 
-	if (stat(path, &there) < 0 || fstat(fd, &ours) < 0)
-		return is_shortage(-errno) ? -errno : 0;
+	if (fstat(fd, &ours) < 0)
+		return -errno;
+	if (stat(path, &there) < 0)
+		return errno == ENOENT ? 0 : -errno;
 	return there.st_dev == ours.st_dev && there.st_ino == ours.st_ino;
 }
 
@@ -42,7 +43,7 @@ int pidfile_lock(const char *path, struct pidfile *ret, pid_t *ret_holder)
 {
 	for (;;) {
 		autoclose int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY, 0644);
-		int at;
+		int r;
 
 		if (fd < 0)
 			return -errno;
@@ -56,10 +57,10 @@ int pidfile_lock(const char *path, struct pidfile *ret, pid_t *ret_holder)
 		}
 		/* A daemon that ends removes its file: the one that we locked may be that one, and
 		 * somebody else may have made and locked the next. */
-		at = is_at(path, fd);
-		if (at < 0)
-			return at;
-		if (at > 0) {
+		r = is_at(path, fd);
+		if (r < 0)
+			return r;
+		if (r > 0) {
 			*ret = (struct pidfile){ path, steal_fd(&fd) };
 			return 0;
 		}
@@ -129,11 +130,12 @@ int pidfile_holder(const struct root *root, const char *path, pid_t *ret)
 int pidfile_write(const struct pidfile *p)
 {
 	char text[32];
-	int n = snprintf(text, sizeof(text), "%d\n", getpid());
+	const int n = snprintf(text, sizeof(text), "%d\n", getpid());
+	const ssize_t written = pwrite(p->fd, text, (size_t)n, 0);
 
-	if (pwrite(p->fd, text, (size_t)n, 0) != n || ftruncate(p->fd, n) < 0)
-		return errno ? -errno : -EIO;
-	return 0;
+	if (written < 0 || ftruncate(p->fd, n) < 0)
+		return -errno;
+	return written == n ? 0 : -EIO;
 }
 
 void pidfile_remove(struct pidfile *p)

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <linux/fuse.h>
+#include <poll.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/uio.h>
@@ -16,6 +17,10 @@
 
 /* Newer than <linux/fuse.h> of the oldest supported systems. */
 #define OPCODE_STATX 52u
+
+/* Less than a thread may be at a request, which is what the watch looks at. */
+#define TRIES 50u
+#define TRY_AGAIN_MS 10
 
 static _Thread_local struct replies *mine;
 static _Thread_local int init_error;
@@ -39,8 +44,15 @@ bool reply_error(const struct replies *r, uint64_t unique, int error)
 		.len = sizeof(out), .error = -error, .unique = unique
 	};
 
-	if (write(device_of_request(r), &out, sizeof(out)) >= 0)
-		return true;
+	/* Whoever is not told waits for ever, and a shortage passes. */
+	for (unsigned i = 0; i < TRIES; i++) {
+		if (write(device_of_request(r), &out, sizeof(out)) >= 0)
+			return true;
+		if (errno != ENOMEM)
+			break;
+		poll(NULL, 0, TRY_AGAIN_MS);
+		errno = ENOMEM;
+	}
 	/* ENOENT: it was answered before. Nothing else could be done about another failure. */
 	if (errno != ENOENT)
 		log_limited("error reply", "an error could not be told to a reader: %s",

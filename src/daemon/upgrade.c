@@ -136,16 +136,19 @@ bool upgrade_check(struct upgrade *u, const struct inherited *in)
 
 /* --- its answer ------------------------------------------------------------------------- */
 
-/* The first line, fit to be logged. */
-static void read_answer(const struct upgrade *u, char ret[ANSWER_MAX])
+/* The first line, fit to be logged. 0 or -errno. */
+static int read_answer(const struct upgrade *u, char ret[ANSWER_MAX])
 {
-	ssize_t n = read(u->answer, ret, ANSWER_MAX - 1);
+	const ssize_t n = read(u->answer, ret, ANSWER_MAX - 1);
 
+	if (n < 0 && errno != EAGAIN)
+		return -errno;
 	ret[n > 0 ? n : 0] = '\0';
 	ret[strcspn(ret, "\n")] = '\0';
 	for (char *p = ret; *p; p++)
 		if ((unsigned char)*p < ' ' || *p == 0x7f)
 			*p = '?';
+	return 0;
 }
 
 static bool is_same_file(const struct stat *a, const struct stat *b)
@@ -160,9 +163,11 @@ static enum upgrade_verdict judge(const struct upgrade *u, int status)
 {
 	char answer[ANSWER_MAX];
 	struct stat now;
+	const int r = read_answer(u, answer);
 
-	read_answer(u, answer);
-	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+	if (r < 0)
+		tell_refusal(u, strerror(-r));
+	else if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
 		tell_refusal(u, answer[0] ? answer : "it does not run");
 	else if (!slice_starts(slice_str(answer), ANSWER))
 		tell_refusal(u, "it is another program, or too old to know of this");

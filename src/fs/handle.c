@@ -368,46 +368,56 @@ static void adopt_snapshot(struct handles *hs, uint32_t index)
 }
 
 /* What a container held with the worker before counts from the first OPEN on, not from the first
- * READ of each. */
-static void charge_adopted(struct handles *hs, uint32_t index)
+ * READ of each. 0 or -ENOMEM. */
+static int charge_adopted(struct handles *hs, uint32_t index)
 {
 	struct held h = { &hs->shared->handles[index], &hs->bindings[index], NULL };
-	struct use *use = use_get(hs->uses, h.shared->owner);
+	struct use *use;
+	int e = use_get(hs->uses, h.shared->owner, &use);
 
 	if (use)
 		give_to(&h, use);
 	use_put(use);
+	return e;
 }
 
-static void adopt(struct handles *hs)
+/* Counts in `*broken` what cannot be right. 0 or -ENOMEM. */
+static int adopt_one(struct handles *hs, uint32_t index, unsigned *broken)
+{
+	struct handover_handle *h = &hs->shared->handles[index];
+
+	if (atomic_load(&h->fh) == 0)
+		return 0;
+	if (!adoptable(h, index)) {
+		atomic_store(&h->fh, 0);
+		++*broken;
+		return 0;
+	}
+	mark_taken(hs, index);
+	adopt_snapshot(hs, index);
+	return charge_adopted(hs, index);
+}
+
+static int adopt(struct handles *hs)
 {
 	uint32_t used = atomic_load(&hs->shared->handles_used);
 	unsigned broken = 0;
+	int e = 0;
 
 	if (used > HANDOVER_HANDLES)
 		used = HANDOVER_HANDLES;
-	for (uint32_t index = 0; index < used; index++) {
-		struct handover_handle *h = &hs->shared->handles[index];
-
-		if (atomic_load(&h->fh) == 0)
-			continue;
-		if (adoptable(h, index)) {
-			mark_taken(hs, index);
-			adopt_snapshot(hs, index);
-			charge_adopted(hs, index);
-		} else {
-			atomic_store(&h->fh, 0);
-			broken++;
-		}
-	}
+	for (uint32_t index = 0; e == 0 && index < used; index++)
+		e = adopt_one(hs, index, &broken);
 	if (broken)
 		log_error("%u open files that were handed over are not usable and answer ESTALE",
 			broken);
+	return e;
 }
 
 int handles_new(struct handover *h, struct slab *slab, struct uses *uses, struct handles **ret)
 {
 	struct handles *hs = calloc(1, sizeof(*hs));
+	int e;
 
 	if (!hs)
 		return -ENOMEM;
@@ -422,7 +432,11 @@ int handles_new(struct handover *h, struct slab *slab, struct uses *uses, struct
 	pthread_mutex_init(&hs->free_lock, NULL);
 	for (size_t i = 0; i < HANDLE_STRIPES; i++)
 		pthread_mutex_init(&hs->stripes[i], NULL);
-	adopt(hs);
+	e = adopt(hs);
+	if (e < 0) {
+		handles_free(hs);
+		return e;
+	}
 	*ret = hs;
 	return 0;
 }

@@ -26,7 +26,7 @@ struct handle_info {
 
 /* Borrows all, takes over the open handles of `h`, each charged to its owner in `uses` (NULL: to
  * nobody). A snapshot that cannot be right is dropped: its handle must be read from the start
- * again. 0 or -ENOMEM. */
+ * again. 0; -ENOMEM: the next one can take them over. */
 int handles_new(struct handover *h, struct slab *slab, struct uses *uses, struct handles **ret);
 /* The handles stay open: they belong to the kernel. */
 void handles_free(struct handles *hs);

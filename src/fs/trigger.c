@@ -20,7 +20,7 @@
 #include "thread.h"
 
 #define EVENTS 64
-#define AGAIN_MS 200u /* until what could not be judged is looked at again */
+#define AGAIN_MS 200u /* until what could not be judged, or told, is looked at again */
 
 /*
  * The trigger of one handle. Special states: `fd` is -1 while the kernel is arming it, and when it
@@ -34,6 +34,7 @@ struct trigger {
 	bool pending; /* handed over, and not armed again yet */
 	bool proven;  /* its first event was one */
 	bool unsure;  /* an event has come that could not be judged */
+	bool owed;    /* whoever polls could not be woken for want of memory */
 	struct pressure_trigger what;
 	uint64_t total_us;           /* the cgroup's stalls before it was armed */
 	struct container *container; /* charged; NULL while it is being armed */
@@ -49,7 +50,7 @@ struct triggers {
 	struct closing *closing;
 
 	/* the thread's own */
-	bool unsure;        /* some trigger may be */
+	bool again;         /* some trigger may be unsure, or owed a wake-up */
 	uint64_t looked_ns; /* at those */
 };
 
@@ -265,9 +266,20 @@ int triggers_arm(struct triggers *ts, uint64_t fh, struct slice text, struct han
 
 /* --- events ------------------------------------------------------------------------------ */
 
+static void owe(struct triggers *ts, uint64_t fh)
+{
+	struct trigger *t;
+
+	pthread_mutex_lock(&ts->lock);
+	t = find(ts, fh);
+	if (t)
+		t->owed = ts->again = true;
+	pthread_mutex_unlock(&ts->lock);
+}
+
 /* Whoever polls is woken and asks again. Written as it is, and not by libfuse, whose poll handles
  * do not outlive a worker. Without a reader of it (ENOENT) nobody is to be told. */
-static void wake(const struct triggers *ts, uint64_t fh)
+static void wake(struct triggers *ts, uint64_t fh)
 {
 	const struct {
 		struct fuse_out_header header;
@@ -277,9 +289,13 @@ static void wake(const struct triggers *ts, uint64_t fh)
 		.wakeup = { .kh = handles_get_poll(ts->fs->handles, fh) },
 	};
 
-	if (note.wakeup.kh == 0)
+	if (note.wakeup.kh == 0 ||
+		write(fuse_session_fd(ts->fs->session), &note, sizeof(note)) >= 0 ||
+		errno == ENOENT)
 		return;
-	if (write(fuse_session_fd(ts->fs->session), &note, sizeof(note)) < 0 && errno != ENOENT)
+	if (is_shortage(-errno))
+		owe(ts, fh);
+	else
 		log_limited("wake-up", "a poll of a pressure file cannot be woken: %s",
 			strerror(errno));
 }
@@ -326,7 +342,7 @@ static void set_event(struct triggers *ts, uint64_t fh)
 	t = find(ts, fh);
 	if (t) {
 		judge(t);
-		ts->unsure |= t->unsure;
+		ts->again |= t->unsure;
 	}
 	pthread_mutex_unlock(&ts->lock);
 }
@@ -404,7 +420,7 @@ static bool take_pending(struct triggers *ts, uint64_t fh)
 	return pending;
 }
 
-/* Whether an event is known of only now. */
+/* Whether an event is known of only now, or can be told. */
 static bool judge_again(struct triggers *ts, uint64_t fh)
 {
 	bool news = false;
@@ -412,11 +428,15 @@ static bool judge_again(struct triggers *ts, uint64_t fh)
 
 	pthread_mutex_lock(&ts->lock);
 	t = find(ts, fh);
+	if (t)
+		news = t->owed;
 	if (t && t->unsure) {
 		judge(t);
-		ts->unsure |= t->unsure;
-		news = t->event;
+		ts->again |= t->unsure;
+		news |= t->event;
 	}
+	if (t)
+		t->owed = false;
 	pthread_mutex_unlock(&ts->lock);
 	return news;
 }
@@ -426,7 +446,7 @@ static void look_again(struct triggers *ts)
 	uint32_t index = 0;
 	uint64_t fh;
 
-	ts->unsure = false;
+	ts->again = false;
 	ts->looked_ns = clock_monotonic_ns();
 	while (handles_next_armed(ts->fs->handles, &index, &fh))
 		if (judge_again(ts, fh))
@@ -444,12 +464,13 @@ static void *run(void *data)
 		if (take_pending(ts, fh))
 			arm_again(ts, fh);
 	for (;;) {
-		int n = epoll_wait(ts->epoll_fd, events, EVENTS, ts->unsure ? (int)AGAIN_MS : -1);
+		int n = epoll_wait(ts->epoll_fd, events, EVENTS, ts->again ? (int)AGAIN_MS : -1);
 
 		for (int i = 0; i < n; i++)
 			happened(ts, &events[i]);
 		/* Others' events may come all the time. */
-		if (ts->unsure && clock_monotonic_ns() - ts->looked_ns >= AGAIN_MS * NS_PER_MS)
+		if (ts->again &&
+			(n == 0 || clock_monotonic_ns() - ts->looked_ns >= AGAIN_MS * NS_PER_MS))
 			look_again(ts);
 	}
 	return NULL;

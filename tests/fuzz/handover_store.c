@@ -225,8 +225,9 @@ void check_pages(struct worker *w)
 static void check_use(struct worker *w, uint64_t owner)
 {
 	const uint32_t used = handles_used(w->h);
-	struct use has = { 0 }, *use = use_get(uses, owner);
+	struct use has = { 0 }, *use;
 
+	FUZZ_ASSERT(use_get(uses, owner, &use) == 0);
 	for (uint32_t i = 0; i < used; i++)
 		if (w->h->handles[i].fh != 0 && w->h->handles[i].owner == owner) {
 			has.handles++;

@@ -7,13 +7,15 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 
 enum fault_call {
 	FAULT_MEMORY, /* malloc(3) and all that return what free(3) takes, or that the kernel or the
-			 C library needs memory for itself */
-	FAULT_OPEN,   /* whatever makes a descriptor */
+			 C library needs memory for itself: processes, maps, messages, what is
+			 written */
+	FAULT_OPEN,   /* whatever makes a descriptor, or receives one */
 	FAULT_READ,   /* what reads a file, a link, a directory's or file's attributes, or asks the
-			 kernel for a number */
+			 kernel for a number or a file's driver for a change */
 };
 
 struct fault {
@@ -26,7 +28,8 @@ struct fault {
 extern const struct fault faults[];
 extern const unsigned n_faults;
 
-/* From now on the nth such call, counted from 1, fails; `f` (which is not copied) NULL: none. */
+/* From now on the nth such call, counted from 1, fails; `f` (which is not copied) NULL: none. Those
+ * of children that are forked meanwhile count as well, and they learn of the end. */
 void fault_arm(const struct fault *f, unsigned nth);
 /* No more failures; true if there was one. */
 bool fault_disarm(void);
@@ -41,6 +44,10 @@ typedef bool fault_attempt(const void *what, const struct fault *f, unsigned nth
  * the second, and so on to the last. Asserts that nothing more is held afterwards, and that each
  * kind of call is made when `all`. */
 void faults_exhaust(fault_attempt *attempt, const void *what, int without, bool all);
+
+/* Asserts that each failure but `without` meets a call of one of the `n` attempts, at `what` with
+ * `size` bytes for each: else the calls go past what fails them, and every attempt is right. */
+void faults_reach(fault_attempt *attempt, const void *what, size_t n, size_t size, int without);
 
 /* Blocks that the daemon's code has asked for and not freed, and all open descriptors. */
 long fault_blocks(void);

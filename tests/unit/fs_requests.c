@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -123,7 +124,8 @@ unsigned descriptors_watched(void)
 		FILE *info;
 
 		snprintf(path, sizeof(path), "/proc/self/fdinfo/%u", fd);
-		info = fopen(path, "re");
+		/* Which fails none of these calls. */
+		info = fdopen((int)syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC), "r");
 		while (info && fgets(line, sizeof(line), info))
 			n += strncmp(line, "tfd:", 4) == 0;
 		if (info)

@@ -72,7 +72,7 @@ static struct uses *uses;
 static void worker_starts(void)
 {
 	ck_assert_int_eq(uses_new(&uses), 0);
-	box.subject.use = use_get(uses, 77);
+	ck_assert_int_eq(use_get(uses, 77, &box.subject.use), 0);
 	ck_assert_int_eq(slab_new(shared->pages, shared->links, HANDOVER_PAGES, &slab), 0);
 	ck_assert_int_eq(tree_new(shared, &host_root, &tree), 0);
 	ck_assert_int_eq(handles_new(shared, slab, uses, &handles), 0);

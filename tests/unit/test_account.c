@@ -258,7 +258,7 @@ END_TEST
 static void charge_to(uint64_t number)
 {
 	use_put(owner);
-	owner = use_get(uses, number);
+	ck_assert_int_eq(use_get(uses, number, &owner), 0);
 }
 
 START_TEST(one_owner_cannot_fill_the_table_with_cgroups)

@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -15,6 +16,7 @@
 #include "cleanup.h"
 #include "connection.h"
 #include "faults.h"
+#include "pidfile.h"
 #include "takeover.h"
 #include "unit.h"
 
@@ -244,6 +246,91 @@ START_TEST(whose_mount_is_at_dir_is_told_rightly_or_not)
 }
 END_TEST
 
+/* --- the pidfile ----------------------------------------------------------------------------- */
+
+struct locked {
+	char dir[32], path[48];
+	struct root root;
+	pid_t holder; /* as /proc/locks tells it, where nothing fails */
+};
+
+static void locked_start(struct locked *ret)
+{
+	struct pidfile p;
+	pid_t holder;
+
+	*ret = (struct locked){ .dir = "/tmp/lxcfs-unit-XXXXXX" };
+	ck_assert_ptr_nonnull(mkdtemp(ret->dir));
+	snprintf(ret->path, sizeof(ret->path), "%s/pid", ret->dir);
+	ck_assert_int_eq(root_open("/", &ret->root), 0);
+	ck_assert_int_eq(pidfile_lock(ret->path, &p, &holder), 0);
+	ck_assert_int_eq(pidfile_write(&p), 0);
+	ck_assert_int_eq(pidfile_holder(&ret->root, ret->path, &ret->holder), 0);
+	pidfile_remove(&p);
+}
+
+static void locked_stop(struct locked *l)
+{
+	root_close(&l->root);
+	rmdir(l->dir);
+}
+
+/* With the lock or without it, and whoever asks next has it. */
+static bool attempt_lock(const void *what, const struct fault *f, unsigned nth)
+{
+	const struct locked *l = what;
+	struct pidfile p = PIDFILE_NONE;
+	pid_t holder;
+	bool hit;
+	int r;
+
+	fault_arm(f, nth);
+	r = pidfile_lock(l->path, &p, &holder);
+	if (r == 0)
+		r = pidfile_write(&p);
+	hit = fault_disarm();
+	if (r < 0)
+		check_error(r, f, nth, "the lock");
+	pidfile_remove(&p);
+	ck_assert_int_eq(pidfile_lock(l->path, &p, &holder), 0);
+	ck_assert_int_eq(pidfile_write(&p), 0);
+	pidfile_remove(&p);
+	return hit;
+}
+
+static bool attempt_holder(const void *what, const struct fault *f, unsigned nth)
+{
+	const struct locked *l = what;
+	struct pidfile p;
+	pid_t holder;
+	bool hit;
+	int r;
+
+	ck_assert_int_eq(pidfile_lock(l->path, &p, &holder), 0);
+	ck_assert_int_eq(pidfile_write(&p), 0);
+	fault_arm(f, nth);
+	r = pidfile_holder(&l->root, l->path, &holder);
+	hit = fault_disarm();
+	if (r < 0)
+		check_error(r, f, nth, "who runs");
+	else
+		ck_assert_int_eq(holder, l->holder);
+	pidfile_remove(&p);
+	return hit;
+}
+
+/* ENODEV is an error like another here. */
+START_TEST(the_lock_is_had_or_not_and_never_waited_for)
+{
+	struct locked l;
+
+	locked_start(&l);
+	faults_exhaust(attempt_lock, &l, 0, true);
+	faults_exhaust(attempt_holder, &l, 0, true);
+	locked_stop(&l);
+}
+END_TEST
+
 /* --- a connection that is handed over -------------------------------------------------------- */
 
 /* None of them is one that could be gone on with, since that takes a mount: it is told what they
@@ -351,6 +438,7 @@ int main(void)
 	tcase_add_loop_test(
 		c, what_was_left_is_taken_whole_or_not_and_never_called_something_else, 0, 2);
 	tcase_add_test(c, whose_mount_is_at_dir_is_told_rightly_or_not);
+	tcase_add_test(c, the_lock_is_had_or_not_and_never_waited_for);
 	tcase_add_test(c, what_cannot_be_looked_at_is_never_called_another_connection);
 	tcase_add_test(c, whoever_goes_on_waits_for_the_end_of_a_shortage_but_not_for_good);
 	tcase_add_test(c, each_of_these_can_be_failed);

@@ -226,7 +226,7 @@ static int get(const char *path, struct load_values *ret)
 	struct subject subject = subject_of(s);
 	int r;
 
-	subject.use = use_get(c.uses, (uint8_t)path[1]);
+	ck_assert_int_eq(use_get(c.uses, (uint8_t)path[1], &subject.use), 0);
 	r = load_get(c.load, &subject, ret);
 	use_put(subject.use);
 	cgroup_set_free(s);
@@ -559,9 +559,10 @@ END_TEST
 
 START_TEST(a_container_of_very_many_cgroups_leaves_room_for_others)
 {
-	struct use *use = use_get(c.uses, 'a'); /* as records have it */
+	struct use *use; /* as records have it */
 	char path[32];
 
+	ck_assert_int_eq(use_get(c.uses, 'a', &use), 0);
 	for (unsigned i = 0; i < OF_ONE + 10; i++) {
 		snprintf(path, sizeof(path), CGROUP "a/%u", i);
 		made_directory(path);

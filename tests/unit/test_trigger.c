@@ -291,15 +291,24 @@ END_TEST
 
 /* --- events ------------------------------------------------------------------------------ */
 
-START_TEST(an_event_that_cannot_be_judged_is_none_yet)
+/* A trigger to whose poller an event was told that cannot be judged, after such stalls. */
+static uint64_t armed_with_event(uint64_t stalls_us)
 {
 	const uint64_t fh = (start(8), open_file());
 
 	ck_assert_int_eq(arm(fh), 0);
 	fails = true;
+	total_us += stalls_us;
 	event();
 	wait_for_wake();
 	ck_assert_uint_eq(triggers_poll(fs->triggers, fh), TRIGGER_QUIET);
+	return fh;
+}
+
+START_TEST(an_event_that_cannot_be_judged_is_none_yet)
+{
+	const uint64_t fh = armed_with_event(0);
+
 	reads = 0;
 	fails = false; /* there were no stalls since */
 	while (reads == 0)
@@ -312,14 +321,8 @@ END_TEST
 
 START_TEST(it_is_told_as_soon_as_it_can_be_judged)
 {
-	const uint64_t fh = (start(8), open_file());
+	const uint64_t fh = armed_with_event(THRESHOLD_US);
 
-	ck_assert_int_eq(arm(fh), 0);
-	fails = true;
-	total_us += THRESHOLD_US;
-	event();
-	wait_for_wake();
-	ck_assert_uint_eq(triggers_poll(fs->triggers, fh), TRIGGER_QUIET);
 	reads = 0;
 	ck_assert(!woken(1000));
 	ck_assert_uint_le(reads, 10); /* nothing spins */
@@ -334,14 +337,8 @@ END_TEST
 /* Of those who poll again before that. */
 START_TEST(whoever_asks_has_it_judged)
 {
-	const uint64_t fh = (start(8), open_file());
+	const uint64_t fh = armed_with_event(THRESHOLD_US);
 
-	ck_assert_int_eq(arm(fh), 0);
-	fails = true;
-	total_us += THRESHOLD_US;
-	event();
-	wait_for_wake();
-	ck_assert_uint_eq(triggers_poll(fs->triggers, fh), TRIGGER_QUIET);
 	fails = false;
 	ck_assert_uint_eq(triggers_poll(fs->triggers, fh), TRIGGER_EVENT);
 }
