@@ -15,6 +15,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "cgroup.h"
@@ -24,7 +25,7 @@
 
 #define PATH_ROOM 4096
 
-/* An answer: 0 with a descriptor, or an errno. */
+/* An answer: 0 with a descriptor, or an errno. What is said first is how the start went. */
 union control {
 	struct cmsghdr header;
 	char room[CMSG_SPACE(sizeof(int))];
@@ -57,9 +58,9 @@ static int open_below(int dirfd, const char *path)
 	return fd < 0 ? -errno : fd;
 }
 
-static int answer(int sock, int fd)
+/* `error`: a positive errno or 0; `fd`: -1 for none. */
+static int say(int sock, int error, int fd)
 {
-	int error = fd < 0 ? -fd : 0;
 	struct iovec iov = { &error, sizeof(error) };
 	union control control = { 0 };
 	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
@@ -73,6 +74,14 @@ static int answer(int sock, int fd)
 		memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
 	}
 	return sendmsg(sock, &m, MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+/* `fd`: or -errno. A message with a descriptor takes more memory than one without. */
+static int answer(int sock, int fd)
+{
+	if (fd >= 0 && say(sock, 0, fd) == 0)
+		return 0;
+	return say(sock, fd < 0 ? -fd : ENOMEM, -1);
 }
 
 _Noreturn static void serve(int sock, int dirfd)
@@ -89,10 +98,21 @@ _Noreturn static void serve(int sock, int dirfd)
 			_exit(0); /* the worker has ended */
 		path[n] = '\0';
 		fd = open_below(dirfd, path);
-		/* A message with a descriptor takes more memory. */
-		if (answer(sock, fd) < 0 && answer(sock, -ENOMEM) < 0)
+		if (answer(sock, fd) < 0)
 			_exit(0);
 	}
+}
+
+_Noreturn static void run(const struct options *options, int sock, int dirfd)
+{
+	const int kept[] = { dirfd, sock };
+	int r;
+
+	prctl(PR_SET_NAME, "lxcfs-opener");
+	r = sandbox_enter_opener(options, kept, countof(kept));
+	if (say(sock, -r, -1) < 0 || r < 0)
+		_exit(EXIT_FAILURE);
+	serve(sock, dirfd);
 }
 
 /* --- in the worker ---------------------------------------------------------------------- */
@@ -119,10 +139,25 @@ static int open_unified(void)
 	return fd;
 }
 
+/* How its start went: a worker without one would end when the first trigger is armed. Where memory
+ * is so short that it cannot be said, or that it was killed, it ends without a word. */
+static int take_start(int sock)
+{
+	int error = 0;
+	ssize_t n;
+
+	do
+		n = recv(sock, &error, sizeof(error), 0);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return -errno;
+	return n == sizeof(error) ? -error : -ENOMEM;
+}
+
 int opener_start(const struct options *options)
 {
 	autoclose int dirfd = open_unified();
-	int sockets[2];
+	int sockets[2], r;
 	pid_t pid;
 
 	if (dirfd < 0)
@@ -130,20 +165,18 @@ int opener_start(const struct options *options)
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) < 0)
 		return -errno;
 	pid = fork();
-	if (pid == 0) {
-		const int kept[] = { dirfd, sockets[1] };
-
-		prctl(PR_SET_NAME, "lxcfs-opener");
-		if (sandbox_enter_opener(options, kept, countof(kept)) < 0)
-			_exit(1);
-		serve(sockets[1], dirfd);
-	}
+	if (pid == 0)
+		run(options, sockets[1], dirfd);
+	r = pid < 0 ? -errno : 0;
 	close(sockets[1]);
-	if (pid < 0) {
-		close(sockets[0]);
-		return -errno;
-	}
-	return sockets[0];
+	if (r == 0)
+		r = take_start(sockets[0]);
+	if (r == 0)
+		return sockets[0];
+	close(sockets[0]);
+	if (pid > 0)
+		waitpid(pid, NULL, 0);
+	return r;
 }
 
 /* The next worker has another one. */

@@ -8,6 +8,7 @@
 #include <linux/fuse.h>
 #include <poll.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -52,6 +53,12 @@ bool reply_error(const struct replies *r, uint64_t unique, int error)
 			break;
 		poll(NULL, 0, TRY_AGAIN_MS);
 		errno = ENOMEM;
+	}
+	/* The request is in the slot, where the next worker finds it. */
+	if (errno == ENOMEM) {
+		log_limited("reply memory",
+			"a reader cannot be answered for want of memory: starting another worker");
+		_exit(EXIT_FAILURE);
 	}
 	/* ENOENT: it was answered before. Nothing else could be done about another failure. */
 	if (errno != ENOENT)

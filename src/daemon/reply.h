@@ -36,5 +36,6 @@ extern const struct fuse_custom_io reply_io;
 int reply_init_error(void);
 
 /* Answers the request `unique`, which came like the one in the slot, with a positive errno. False
- * when it was answered before, or could not be. */
+ * when it was answered before, or could not be; ends the process when memory is short for half a
+ * second, the request being left to the next one. */
 bool reply_error(const struct replies *r, uint64_t unique, int error);

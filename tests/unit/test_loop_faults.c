@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <linux/fuse.h>
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -141,14 +142,13 @@ static void *end_shortage(void *unused)
 	return NULL;
 }
 
-START_TEST(whoever_cannot_be_answered_for_want_of_memory_gets_an_error_afterwards)
+#define UNIQUE 5u
+
+/* A request in the slot of a thread, and the end of a pipe that stands for the kernel. */
+static struct replies *begin_request(int *ret_kernel)
 {
-	const struct fault memory = { FAULT_MEMORY, ENOMEM, true };
-	struct fuse_out_header reply = { .len = sizeof(reply), .unique = 5 }, told = { 0 };
-	const struct fuse_in_header header = { .len = sizeof(header), .unique = reply.unique };
-	struct iovec iov = { &reply, sizeof(reply) };
+	const struct fuse_in_header header = { .len = sizeof(header), .unique = UNIQUE };
 	struct replies *mine = aligned_alloc(REPLY_PAGE, sizeof(*mine));
-	pthread_t thread;
 	int kernel[2];
 
 	ck_assert_int_eq(pipe2(kernel, O_CLOEXEC | O_NONBLOCK), 0);
@@ -157,15 +157,55 @@ START_TEST(whoever_cannot_be_answered_for_want_of_memory_gets_an_error_afterward
 	mine->device = kernel[1];
 	memcpy(mine->slot->request, &header, sizeof(header));
 	replies_of_this_thread(mine);
-	ck_assert_int_eq(pthread_create(&thread, NULL, end_shortage, NULL), 0);
+	*ret_kernel = kernel[0];
+	return mine;
+}
+
+static void reply_without_memory(void)
+{
+	const struct fault memory = { FAULT_MEMORY, ENOMEM, true };
+	struct fuse_out_header reply = { .len = sizeof(reply), .unique = UNIQUE };
+	struct iovec iov = { &reply, sizeof(reply) };
+
 	fault_arm(&memory, 1);
 	reply_io.writev(-1, &iov, 1, NULL);
+}
+
+START_TEST(whoever_cannot_be_answered_for_want_of_memory_gets_an_error_afterwards)
+{
+	struct fuse_out_header told = { 0 };
+	pthread_t thread;
+	int kernel;
+	struct replies *mine = begin_request(&kernel);
+
+	ck_assert_int_eq(pthread_create(&thread, NULL, end_shortage, NULL), 0);
+	reply_without_memory();
 	pthread_join(thread, NULL);
-	ck_assert_int_eq(read(kernel[0], &told, sizeof(told)), sizeof(told));
-	ck_assert_uint_eq(told.unique, reply.unique);
+	ck_assert_int_eq(read(kernel, &told, sizeof(told)), sizeof(told));
+	ck_assert_uint_eq(told.unique, UNIQUE);
 	ck_assert_int_eq(told.error, -EIO);
-	ck_assert_int_lt(read(kernel[0], &told, sizeof(told)), 0);
+	ck_assert_int_lt(read(kernel, &told, sizeof(told)), 0);
 	ck_assert_uint_eq(handover_slot_length(mine->slot), 0);
+	replies_of_this_thread(NULL);
+	free(mine);
+}
+END_TEST
+
+START_TEST(whoever_cannot_be_answered_at_all_is_left_to_the_next_worker)
+{
+	int kernel, status;
+	struct replies *mine = begin_request(&kernel);
+	const pid_t pid = fork();
+
+	if (pid == 0) {
+		reply_without_memory();
+		_exit(EXIT_SUCCESS);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	fault_disarm();
+	ck_assert(WIFEXITED(status));
+	ck_assert_int_eq(WEXITSTATUS(status), EXIT_FAILURE);
+	ck_assert_uint_eq(handover_slot_length(mine->slot), sizeof(struct fuse_in_header));
 	replies_of_this_thread(NULL);
 	free(mine);
 }
@@ -184,6 +224,7 @@ int main(void)
 	c = tcase_create("replies");
 	tcase_add_checked_fixture(c, setup, teardown);
 	tcase_add_test(c, whoever_cannot_be_answered_for_want_of_memory_gets_an_error_afterwards);
+	tcase_add_test(c, whoever_cannot_be_answered_at_all_is_left_to_the_next_worker);
 	suite_add_tcase(s, c);
 	return unit_run(s);
 }
