@@ -213,8 +213,9 @@ static void adopt_all(struct account_store *s)
 		}
 	}
 	if (lost)
-		log_error("%u accounts of containers could not be taken over: their counters in "
-			  "/proc/stat and /proc/diskstats start again; please report this",
+		log_limited("accounts taken over",
+			"%u accounts of containers could not be taken over: their counters in "
+			"/proc/stat and /proc/diskstats start again; please report this",
 			lost);
 }
 

@@ -114,7 +114,7 @@ void connection_detach(const struct connection *c, const char *dir)
 	if (at < 0)
 		errno = -at;
 	if (at < 0 || (at > 0 && umount2(dir, MNT_DETACH) < 0))
-		log_error("cannot unmount %s: %m: try umount -l %s", dir, dir);
+		log_limited("unmount", "cannot unmount %s: %m: try umount -l %s", dir, dir);
 }
 
 int connection_clone_mount(const struct connection *c, const char *dir)

@@ -91,6 +91,7 @@ _Noreturn static void child(struct supervisor *s, pid_t parent)
 	if (getppid() != parent)
 		_exit(WORKER_EXIT_CANNOT_START);
 	child_signals(s);
+	log_use_shared();
 	cleanup_close(&s->signals);
 	cleanup_close(&s->pidfile.fd);
 	cleanup_close(&s->handover_fd);
@@ -520,6 +521,8 @@ static int start(struct supervisor *s, char **argv)
 	r = open_signals(s);
 	if (r == 0)
 		r = sandbox_prepare();
+	if (r == 0)
+		r = log_share();
 	if (r < 0)
 		return tell_no_start(r);
 	upgrade_init(&s->upgrade, argv, &s->old_mask);

@@ -401,7 +401,8 @@ static void adopt(struct handles *hs)
 		}
 	}
 	if (broken)
-		log_error("%u open files that were handed over are not usable and answer ESTALE",
+		log_limited("handles taken over",
+			"%u open files that were handed over are not usable and answer ESTALE",
 			broken);
 }
 
