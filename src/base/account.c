@@ -227,8 +227,9 @@ static int adopt_all(struct account_store *s)
 	for (uint32_t e = (uint32_t)s->n; r == 0 && e-- > 0;)
 		r = entry_take_over(s, e, &lost);
 	if (lost)
-		log_error("%u accounts of containers could not be taken over: their counters in "
-			  "/proc/stat and /proc/diskstats start again; please report this",
+		log_limited("accounts taken over",
+			"%u accounts of containers could not be taken over: their counters in "
+			"/proc/stat and /proc/diskstats start again; please report this",
 			lost);
 	return r;
 }

@@ -96,6 +96,16 @@ static int name_v2(struct cgroup_hierarchy *h)
 	return 0;
 }
 
+/* Each worker finds the same ones. A hierarchy is a cause of its own, that none hides another. */
+static void tell_no_mount(const char *point, dev_t dev, int error)
+{
+	static const char causes[CGROUP_HIERARCHIES];
+
+	log_limited(&causes[minor(dev) % countof(causes)],
+		"cannot open the cgroup mount %s: %s; looking for another mount of it", point,
+		strerror(error));
+}
+
 /* Opens the mount point and fills in dirfd and mount_root. */
 static int open_mount(const struct root *root, const struct mount *m, struct cgroup_hierarchy *h)
 {
@@ -112,8 +122,7 @@ static int open_mount(const struct root *root, const struct mount *m, struct cgr
 	if (fd < 0) {
 		int r = -errno;
 
-		log_error("cannot open the cgroup mount %s: %s; looking for another mount of it",
-			point, strerror(-r));
+		tell_no_mount(point, h->dev, -r);
 		return r;
 	}
 	if (h->dirfd >= 0)
@@ -156,8 +165,9 @@ static int add_hierarchy(const struct root *root, const struct mount *m, struct 
 	r = h.unified ? name_v2(&h) : name_v1(m->options, &h);
 	if (r < 0 || l->n == CGROUP_HIERARCHIES) {
 		if (r == 0)
-			log_error("more than %d cgroup hierarchies are mounted; %s is ignored: "
-				  "unmount those that nobody uses",
+			log_limited("cgroup hierarchies",
+				"more than %d cgroup hierarchies are mounted; %s is ignored: "
+				"unmount those that nobody uses",
 				CGROUP_HIERARCHIES, h.name);
 		close_hierarchy(&h);
 		return r;
@@ -200,9 +210,10 @@ static void tell_outside_mounts(const struct cgroup_layout *l)
 {
 	for (size_t i = 0; i < l->n; i++)
 		if (cgroup_path_goes_up(l->hierarchy[i].mount_root))
-			log_error("the cgroup mount of \"%s\" comes from outside this cgroup "
-				  "namespace, so no container can be found in it: run lxcfs in the "
-				  "host's cgroup namespace (docker: --cgroupns=host)",
+			log_limited("cgroup namespace",
+				"the cgroup mount of \"%s\" comes from outside this cgroup "
+				"namespace, so no container can be found in it: run lxcfs in the "
+				"host's cgroup namespace (docker: --cgroupns=host)",
 				l->hierarchy[i].unified ? "cgroup2" : l->hierarchy[i].name);
 }
 

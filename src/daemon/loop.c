@@ -171,7 +171,8 @@ static void device_failed(int error)
 	/* Unmounted or aborted: the supervisor finds out which. */
 	if (error == ENODEV || error == ECONNABORTED)
 		_exit(WORKER_EXIT_DISCONNECTED);
-	log_error("cannot read from /dev/fuse: %s: starting another worker", strerror(error));
+	log_limited("device", "cannot read from /dev/fuse: %s: starting another worker",
+		strerror(error));
 	_exit(EXIT_FAILURE);
 }
 
@@ -416,7 +417,8 @@ static void give_up(struct thread *t, uint32_t length)
 		fs_abandon(t->loop->fs, t->slot);
 	handover_slot_clear(t->slot);
 	request_describe(t->loop->fs, t->slot->request, length, words);
-	log_error("a request (%s) has ended %u workers: it gets EIO; please report it", words,
+	log_limited("fatal request",
+		"a request (%s) has ended %u workers: it gets EIO; please report it", words,
 		WATCH_CRASHES_MAX);
 }
 

@@ -155,8 +155,9 @@ static bool leave(struct minder *m)
 	for (size_t i = 0; i < MINDER_LEFT_MAX; i++) {
 		if (m->left[i] != 0)
 			continue;
-		log_error("worker %d cannot be ended: the kernel holds a thread of it (see "
-			  "/proc/%d/task/*/stack): starting another one beside it",
+		log_limited("worker left",
+			"worker %d cannot be ended: the kernel holds a thread of it (see "
+			"/proc/%d/task/*/stack): starting another one beside it",
 			m->worker, m->worker);
 		m->left[i] = m->worker;
 		m->worker = 0;

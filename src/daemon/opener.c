@@ -182,7 +182,8 @@ int opener_start(const struct options *options)
 /* The next worker has another one. */
 _Noreturn static void opener_lost(void)
 {
-	log_error("the process that opens pressure files has ended: starting another worker");
+	log_limited("opener lost",
+		"the process that opens pressure files has ended: starting another worker");
 	_exit(EXIT_FAILURE);
 }
 

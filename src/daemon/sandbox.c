@@ -31,9 +31,12 @@ enum sandbox_child sandbox_self = SANDBOX_WORKER;
 
 int sandbox_prepare(void)
 {
-	void *page = mmap(NULL, sizeof(*sandbox_notes), PROT_READ | PROT_WRITE,
-		MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	void *page;
 
+	if (sandbox_notes)
+		return 0;
+	page = mmap(NULL, sizeof(*sandbox_notes), PROT_READ | PROT_WRITE,
+		MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (page == MAP_FAILED)
 		return -errno;
 	sandbox_notes = page;
@@ -76,6 +79,16 @@ char *sandbox_refused_call(enum sandbox_child child)
 	n = name ? asprintf(&words, "%s%s", name, abi)
 		 : asprintf(&words, "number %d%s", number, abi);
 	return n < 0 ? NULL : words;
+}
+
+/* --- what this machine does not allow ------------------------------------------------------ */
+
+enum { TOLD_MOUNTS = 1, TOLD_FILTER = 2, TOLD_CAPABILITY = 4 };
+
+/* Once for all workers: the next one finds the same machine. */
+static bool is_first_told(unsigned what)
+{
+	return !sandbox_notes || !(atomic_fetch_or(&sandbox_notes->told, what) & what);
 }
 
 /* --- capabilities ----------------------------------------------------------------------- */
@@ -169,7 +182,7 @@ static int enter_worker_capabilities(void)
 #endif
 	};
 
-	if (!is_permitted(CAP_SYS_PTRACE))
+	if (!is_permitted(CAP_SYS_PTRACE) && is_first_told(TOLD_CAPABILITY))
 		log_error("CAP_SYS_PTRACE is not allowed here: containers of other users cannot be "
 			  "told from the host: add it to the service's capabilities");
 	return give_up_for_good(kept, countof(kept));
@@ -222,14 +235,6 @@ static int keep_descriptors(const int *kept, size_t n, int another)
 }
 
 /* --- all together ----------------------------------------------------------------------- */
-
-enum { TOLD_MOUNTS = 1, TOLD_FILTER = 2 };
-
-/* Once for all workers: the next one finds the same machine. */
-static bool is_first_told(unsigned what)
-{
-	return !sandbox_notes || !(atomic_fetch_or(&sandbox_notes->told, what) & what);
-}
 
 /* Else it says EFAULT, having looked for the filter (seccomp(2)). */
 static bool kernel_has_filters(void)

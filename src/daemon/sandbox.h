@@ -49,7 +49,7 @@ struct sandbox_notes {
 extern struct sandbox_notes *sandbox_notes;
 extern enum sandbox_child sandbox_self;
 
-/* Makes the notes. Once, before the first worker. 0 or -errno. */
+/* Makes the notes, before the first worker; nothing to do the second time. 0 or -errno. */
 int sandbox_prepare(void);
 
 /* Notes, in the handler of SIGSYS, which call it was. */

@@ -183,6 +183,7 @@ int sandbox_own_mounts(void)
 		return -errno;
 	r = fill_namespace();
 	if (r < 0 && setns(before, CLONE_NEWNS) < 0)
-		log_error("cannot leave a mount namespace that could not be filled: %m");
+		log_limited("mount namespace",
+			"cannot leave a mount namespace that could not be filled: %m");
 	return r;
 }

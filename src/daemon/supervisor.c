@@ -82,6 +82,7 @@ _Noreturn static void child(struct supervisor *s, pid_t parent)
 	if (getppid() != parent)
 		_exit(WORKER_EXIT_CANNOT_START);
 	signals_of_worker(&s->old_mask);
+	log_use_shared();
 	cleanup_close(&s->signals);
 	cleanup_close(&s->pidfile.fd);
 	cleanup_close(&s->handover_fd);
@@ -429,7 +430,9 @@ static int begin(void *data)
 
 	if (r == 0 && b->s->signals < 0)
 		r = signals_open(&b->s->signals, &b->s->old_mask);
-	return r == 0 ? sandbox_prepare() : r;
+	if (r == 0)
+		r = sandbox_prepare();
+	return r == 0 ? log_share() : r;
 }
 
 static int tell_no_start(const struct beginning *b, int r)

@@ -225,7 +225,8 @@ static void blame(struct handover *h, struct loop *loop, unsigned i, unsigned li
 		return;
 	atomic_fetch_add(&h->slots[i].crashes, 1);
 	loop_describe(loop, i, words);
-	log_error("a request (%s) is not answered after %u s: starting another worker", words,
+	log_limited("late request",
+		"a request (%s) is not answered after %u s: starting another worker", words,
 		limit_s);
 }
 

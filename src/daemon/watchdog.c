@@ -82,7 +82,8 @@ bool watchdog_look(struct watchdog *w, struct handover *h, const struct connecti
 	}
 	if (++w->stuck % STUCK_MAX != 0)
 		return false;
-	log_error("requests wait and none is answered for %llu ms: starting another worker",
+	log_limited("watchdog",
+		"requests wait and none is answered for %llu ms: starting another worker",
 		(unsigned long long)(w->period_ns * STUCK_MAX / NS_PER_MS));
 	return true;
 }

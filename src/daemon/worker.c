@@ -12,6 +12,7 @@
 
 #include "account.h"
 #include "cgroup.h"
+#include "cleanup.h"
 #include "container.h"
 #include "fs.h"
 #include "host.h"
@@ -63,7 +64,7 @@ static unsigned descriptor_share(void)
 		return 256;
 	limit.rlim_cur = limit.rlim_max;
 	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
-		log_info("cannot use all descriptors that are allowed: %m");
+		log_limited("descriptors", "cannot use all descriptors that are allowed: %m");
 	return (unsigned)min_u64(limit.rlim_max / 4, UINT64_C(2) * RECORDS_MAX);
 }
 
@@ -185,6 +186,15 @@ static int start(struct worker *w, const int *devices, unsigned n)
 	return r;
 }
 
+/* While one thing is short, another is a cause of its own. */
+static void tell_no_start(int error)
+{
+	static const char causes[256];
+
+	log_limited(&causes[(unsigned)error % countof(causes)],
+		"the worker cannot start: %s: trying again", strerror(error));
+}
+
 void worker_run(
 	const struct options *options, struct handover *handover, const int *devices, unsigned n)
 {
@@ -197,7 +207,7 @@ void worker_run(
 	watch_install();
 	r = start(&w, devices, n);
 	if (r < 0) {
-		log_error("the worker cannot start: %s: trying again", strerror(-r));
+		tell_no_start(-r);
 		_exit(WORKER_EXIT_CANNOT_START);
 	}
 	watch_run(handover, w.loop, n, patient ? WATCH_LIMIT_PATIENT_S : WATCH_LIMIT_S);

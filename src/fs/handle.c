@@ -409,7 +409,8 @@ static int adopt(struct handles *hs)
 	for (uint32_t index = 0; e == 0 && index < used; index++)
 		e = adopt_one(hs, index, &broken);
 	if (broken)
-		log_error("%u open files that were handed over are not usable and answer ESTALE",
+		log_limited("handles taken over",
+			"%u open files that were handed over are not usable and answer ESTALE",
 			broken);
 	return e;
 }

@@ -416,8 +416,9 @@ static int adopt(struct tree *t)
 			broken++;
 	}
 	if (broken)
-		log_error("%u of %u file numbers that were handed over are not usable; what was "
-			  "open under them answers ESTALE",
+		log_limited("nodes taken over",
+			"%u of %u file numbers that were handed over are not usable; what was "
+			"open under them answers ESTALE",
 			broken, used);
 	return 0;
 }
