@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -103,11 +104,17 @@ _Noreturn static void serve(int sock, int dirfd)
 	}
 }
 
-_Noreturn static void run(const struct options *options, int sock, int dirfd)
+/* Its socket's end tells it of the worker's, once it serves. Before that it may be held up: Debian
+ * 12's libseccomp, which is short of memory, can go round in a circle for ever, of which a worker
+ * is relieved by the supervisor. */
+_Noreturn static void run(const struct options *options, int sock, int dirfd, pid_t worker)
 {
 	const int kept[] = { dirfd, sock };
 	int r;
 
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != worker)
+		_exit(EXIT_FAILURE);
 	prctl(PR_SET_NAME, "lxcfs-opener");
 	r = sandbox_enter_opener(options, kept, countof(kept));
 	if (say(sock, -r, -1) < 0 || r < 0)
@@ -157,6 +164,7 @@ static int take_start(int sock)
 int opener_start(const struct options *options)
 {
 	autoclose int dirfd = open_unified();
+	const pid_t worker = getpid();
 	int sockets[2], r;
 	pid_t pid;
 
@@ -166,7 +174,7 @@ int opener_start(const struct options *options)
 		return -errno;
 	pid = fork();
 	if (pid == 0)
-		run(options, sockets[1], dirfd);
+		run(options, sockets[1], dirfd, worker);
 	r = pid < 0 ? -errno : 0;
 	close(sockets[1]);
 	if (r == 0)

@@ -6,7 +6,7 @@
 # or it ends, says why and leaves nothing. What fails is chosen by a library preloaded into it (faults.c).
 source "$(dirname "$0")/lib.sh"
 source "$TOP/tests/mount/faults.sh"
-plan 23
+plan 24
 
 is_mounted_or_gone() { is_mounted "$MNT" || gone "$DAEMON_PID"; }
 
@@ -86,6 +86,9 @@ each_call $WATCHING 12 "Cannot allocate memory" 1000 "what is watched"
 each_call $FILTERING 12 "Cannot allocate memory" 4 "the filter"
 each_call $MEMORY 12 "Cannot allocate memory" 30 "memory"
 many_calls $MEMORY 12 "Cannot allocate memory" 30 "memory"
+
+nobody_left() { ! pgrep -f -- "--runtime-dir=$WORK/run" >/dev/null; }
+ok "no process is left of all of them" wait_until 5 nobody_left
 
 # ---- for good
 # Before there is a mount for which somebody may wait.
