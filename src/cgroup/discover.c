@@ -96,7 +96,8 @@ static int name_v2(struct cgroup_hierarchy *h)
 	return 0;
 }
 
-/* Each worker finds the same ones. A hierarchy is a cause of its own, that none hides another. */
+/* Each worker finds the same ones. A hierarchy is a cause of its own, that none hides another,
+ * unless so many were mounted between the two. */
 static void tell_no_mount(const char *point, dev_t dev, int error)
 {
 	static const char causes[CGROUP_HIERARCHIES];

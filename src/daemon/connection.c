@@ -53,6 +53,13 @@ static int tell_dir_error(const char *dir, int error)
 {
 	const char *mending = "name another directory";
 
+	if (error == ENOSPC) {
+		log_limited("mounts",
+			"cannot mount on %s: there are too many mounts: unmount some, or raise "
+			"the sysctl fs.mount-max",
+			dir);
+		return -ENOMEM;
+	}
 	if (is_shortage(-error)) { /* the supervisor tries again and again */
 		log_limited("mount shortage", "cannot mount on %s: %s: " SHORT_OF_IT, dir,
 			strerror(error));
@@ -71,8 +78,11 @@ int connection_prepare(const char *dir)
 	int error = 0;
 
 	for (int i = 0; i < STACKED_MAX && is_dead_mount(dir); i++) {
-		if (umount2(dir, MNT_DETACH) < 0)
+		if (umount2(dir, MNT_DETACH) < 0) {
+			if (is_shortage(-errno))
+				return tell_dir_error(dir, errno);
 			break;
+		}
 		log_info("took a dead mount away from %s: its daemon had been killed", dir);
 	}
 	if (stat(dir, &st) < 0)
@@ -103,9 +113,12 @@ static int device_at(const char *dir, dev_t *ret)
 int connection_is_at(const struct connection *c, const char *dir)
 {
 	dev_t dev;
-	int r = device_at(dir, &dev);
+	int r;
 
-	return is_shortage(r) ? r : c->device >= 0 && r == 0 && dev == c->dev;
+	if (c->device < 0)
+		return 0;
+	r = device_at(dir, &dev);
+	return is_shortage(r) ? r : r == 0 && dev == c->dev;
 }
 
 static int detach(const struct connection *c, const char *dir)
@@ -155,7 +168,9 @@ int connection_clone_mount(const struct connection *c, const char *dir)
 	if (at <= 0)
 		return at < 0 ? at : -ENOENT;
 	fd = open_tree(AT_FDCWD, dir, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
-	return fd < 0 ? -errno : fd;
+	if (fd < 0)
+		return errno == ENOSPC ? -ENOMEM : -errno;
+	return fd;
 }
 
 static unsigned long mount_flags(const struct options *o)
@@ -173,7 +188,7 @@ int connection_attach(const struct connection *c, int mount_fd, const struct opt
 	if (r < 0 || dev != c->dev)
 		return -EBADF;
 	if (move_mount(mount_fd, "", AT_FDCWD, o->dir, MOVE_MOUNT_F_EMPTY_PATH) < 0)
-		return -errno;
+		return errno == ENOSPC ? -ENOMEM : -errno; /* of fs.mount-max */
 	/* The options may be others than those it was mounted with. */
 	if (mount(NULL, o->dir, NULL, MS_REMOUNT | MS_BIND | mount_flags(o), NULL) < 0)
 		log_info("the mount at %s keeps its flags: %m", o->dir);

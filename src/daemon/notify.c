@@ -71,7 +71,9 @@ static int send_message(const char *text, int fd)
 		c->cmsg_len = CMSG_LEN(sizeof(int));
 		memcpy(CMSG_DATA(c), &fd, sizeof(int));
 	}
-	return sendmsg(s, &m, MSG_NOSIGNAL) < 0 ? -errno : 0;
+	if (sendmsg(s, &m, MSG_NOSIGNAL) >= 0)
+		return 0;
+	return errno == ENOBUFS ? -ENOMEM : -errno; /* which of them is AF_UNIX's matter */
 }
 
 int notify(const char *format, ...)
@@ -104,12 +106,13 @@ int notify_store(const struct inherited *in)
 	return r;
 }
 
-void notify_unstore(const struct inherited *in)
+int notify_unstore(const struct inherited *in)
 {
 	char name[INHERIT_NAME];
 	unsigned i = 0;
-	int fd;
+	int fd, r = 0;
 
-	while (inherit_next(in, &i, name, &fd))
-		notify("FDSTOREREMOVE=1\nFDNAME=%s", name);
+	while (r == 0 && inherit_next(in, &i, name, &fd))
+		r = notify("FDSTOREREMOVE=1\nFDNAME=%s", name);
+	return r;
 }

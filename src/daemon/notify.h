@@ -20,5 +20,5 @@ int notify(const char *format, ...) __attribute__((format(printf, 1, 2)));
  * -errno. Whether the store takes them nobody tells: it may be full, or not there. */
 int notify_store(const struct inherited *in);
 
-/* Takes the names of `in` out of the store: they are in use again. */
-void notify_unstore(const struct inherited *in);
+/* Takes the names of `in` out of the store: they are in use again. As notify(). */
+int notify_unstore(const struct inherited *in);

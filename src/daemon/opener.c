@@ -154,7 +154,7 @@ static int take_start(int sock)
 	ssize_t n;
 
 	do
-		n = recv(sock, &error, sizeof(error), 0);
+		n = read(sock, &error, sizeof(error));
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return -errno;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Waiting for the end of a shortage (is_shortage() in root.h), where what comes otherwise cannot be
- * mended later. Not for what can be tried again in the supervisor's loop, which answers meanwhile.
+ * mended later. The supervisor answers nothing meanwhile, so not for what its loop can try again.
  */
 #pragma once
 

@@ -16,6 +16,7 @@ int signals_open(int *ret_fd, sigset_t *ret_mask)
 	static const int waited_for[] = { SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2 };
 	struct sigaction hangup;
 	sigset_t mask;
+	int fd;
 
 	/* Not for us, but for whoever reads our standard error and goes away. */
 	signal(SIGPIPE, SIG_IGN);
@@ -31,8 +32,11 @@ int signals_open(int *ret_fd, sigset_t *ret_mask)
 	/* The version before an upgrade left them blocked, as did a call that failed. */
 	for (size_t i = 0; i < countof(waited_for); i++)
 		sigdelset(ret_mask, waited_for[i]);
-	*ret_fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
-	return *ret_fd < 0 ? -errno : 0;
+	fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (fd < 0)
+		return -errno;
+	*ret_fd = fd;
+	return 0;
 }
 
 /* A worker may be told to end by anybody who may kill(2) it, alone: that is a restart. What a

@@ -63,6 +63,7 @@ struct supervisor {
 	struct watchdog watchdog;
 	uint32_t first_generation; /* no worker of ours serves as long as it is that */
 	bool told_ready;           /* to the service manager */
+	bool goes_on;              /* with a connection that another process opened */
 	bool leave;                /* when stopped: the connection to the service manager's store */
 	bool stopped;
 	int status; /* of the program, when stopped */
@@ -477,7 +478,9 @@ static int start_afresh(struct supervisor *s)
 
 static bool go_on(struct supervisor *s, enum inherit_origin origin, struct inherited *in)
 {
-	return takeover(origin, in, s->options, &s->connection, &s->handover_fd, &s->handover) == 0;
+	s->goes_on = takeover(origin, in, s->options, &s->connection, &s->handover_fd,
+			     &s->handover) == 0;
+	return s->goes_on;
 }
 
 static int prepare(void *data)
@@ -500,6 +503,11 @@ static int go_on_or_mount(struct supervisor *s, enum inherit_origin origin, stru
 	return start_afresh(s);
 }
 
+static int unstore(void *inherited)
+{
+	return notify_unstore(inherited);
+}
+
 static int start(struct supervisor *s, char **argv)
 {
 	struct inherited in;
@@ -520,7 +528,7 @@ static int start(struct supervisor *s, char **argv)
 		return -EPERM;
 	}
 	if (origin == INHERIT_MANAGER)
-		notify_unstore(&in);
+		patiently(unstore, &in);
 	beginning.pidfile = steal_fd(&in.pidfile);
 	r = patiently(begin, &beginning);
 	if (r < 0)
@@ -536,8 +544,8 @@ static int start(struct supervisor *s, char **argv)
 		log_error("cannot write the pidfile %s: %s: free space there, or name another with "
 			  "--pidfile",
 			s->options->pidfile, strerror(-r));
-	/* The version before has written the same, and a connection must not be lost for it. */
-	return r < 0 && origin == INHERIT_NOTHING ? r : give_up_privileges();
+	/* A connection must not be lost for it. */
+	return r < 0 && !s->goes_on ? r : give_up_privileges();
 }
 
 /* DIR goes first, that nobody finds it while nobody answers. What containers' binds have under way

@@ -17,6 +17,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fuse.h>
 #include <pthread.h>
 #include <sched.h>
 #include <seccomp.h>
@@ -29,6 +30,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
@@ -353,6 +355,26 @@ ssize_t read(int fd, void *buffer, size_t size)
 	return is_file(fd) && fails(READING) ? -1 : syscall(SYS_read, fd, buffer, size);
 }
 
+ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
+{
+	return fails(MEMORY) ? -1 : NEXT(sendmsg)(fd, message, flags);
+}
+
+ssize_t send(int fd, const void *buffer, size_t size, int flags)
+{
+	return fails(MEMORY) ? -1 : NEXT(send)(fd, buffer, size, flags);
+}
+
+int flock(int fd, int operation)
+{
+	return fails(MEMORY) ? -1 : NEXT(flock)(fd, operation);
+}
+
+int execv(const char *path, char *const argv[])
+{
+	return fails(MEMORY) ? -1 : NEXT(execv)(path, argv);
+}
+
 /* Not of the log. */
 ssize_t write(int fd, const void *buffer, size_t size)
 {
@@ -456,8 +478,9 @@ int ioctl(int fd, unsigned long request, ...)
 	va_start(args, request);
 	argument = va_arg(args, void *);
 	va_end(args);
-	return fails_about_namespaces(request) ? -1
-					       : (int)syscall(SYS_ioctl, fd, request, argument);
+	return fails_about_namespaces(request) || (request == FUSE_DEV_IOC_CLONE && fails(MEMORY))
+		? -1
+		: (int)syscall(SYS_ioctl, fd, request, argument);
 }
 
 /* Where there is no function of the C library: pidfd_open(2) and pivot_root(2) of the worker's,

@@ -186,6 +186,14 @@ start_daemon() {
 
 logged() { grep -qE "$1" "$DAEMON_LOG"; } # PATTERN
 
+# Lines of that in the log, which is empty since that second: as many as one cause may have.
+once_a_minute() { # PATTERN SINCE
+	local most=$(((SECONDS - $2) / 60 + 1)) n
+
+	n=$(grep -cE "$1" "$DAEMON_LOG")
+	[ "$n" -ge 1 ] && [ "$n" -le $most ] || echo "$n lines, of 1 to $most"
+}
+
 # Where nobody of ours can tell by reading that it serves; the log is to be empty.
 start_unread() {
 	mkdir -p "$MNT" "$WORK/run"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Plays the service manager for manager.t: a notify socket, a store of descriptors, and a start with
+"""Plays the service manager for manager.sh: a notify socket, a store of descriptors, and a start with
 what is in it. Commands come on standard input, one a line, each answered by one line. Every message
 is appended to the log, its lines joined by blanks. Must not know what a descriptor is good for.
 

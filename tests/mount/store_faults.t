@@ -8,7 +8,7 @@
 source "$(dirname "$0")/lib.sh"
 source "$(dirname "$0")/manager.sh"
 source "$TOP/tests/mount/faults.sh"
-plan 16
+plan 18
 
 connection() { stat -c %d "$MNT"; }
 
@@ -33,6 +33,8 @@ attempt() { # ERROR-TEXT
 	wrong_answers "$1"
 	[ "$(connection)" = "$connection" ] || echo "it is another connection"
 	connection=$(connection)
+	manager names
+	[ "$answer" = nothing ] || echo "the store has $answer while it runs"
 }
 
 mend() {
@@ -50,6 +52,7 @@ many_calls $OPENING 24 "Too many open files" 1000 "descriptors"
 each_call $READING 5 "Input/output error" 40 "files that are read"
 many_calls $READING 5 "Input/output error" 40 "files that are read"
 each_call $MOUNTING 12 "Cannot allocate memory" 1000 "mounts"
+each_call $MOUNTING 28 "Cannot allocate memory" 1000 "as many mounts as there may be"
 each_call $FORKING 11 "Resource temporarily unavailable" 1000 "processes and threads"
 each_call $WRITING 28 "No space left on device" 1000 "writes"
 each_call $MEMORY 12 "Cannot allocate memory" 30 "memory"

@@ -31,14 +31,6 @@ words() { dd if="$HARM" bs=128 skip="$1" count=1 status=none | tr '\0' '\n' | he
 hits() { od -An -tu4 -j $((128 * $1 + 124)) -N 4 "$HARM" | tr -d ' '; }
 has_hit() { [ "$(hits "$1")" -ge "$2" ]; }
 logged() { grep -cE "$1" "$DAEMON_LOG"; }
-# once_a_minute PATTERN SINCE: lines that this started daemon has of it, as many as one cause may have
-# since that second.
-once_a_minute() {
-	local most=$(((SECONDS - $2) / 60 + 1)) n
-
-	n=$(logged "$1")
-	[ "$n" -ge 1 ] && [ "$n" -le $most ] || echo "$n lines, of 1 to $most"
-}
 total() { value MemTotal; }
 
 # What a container reads, or what cat(1) says instead.

@@ -8,9 +8,8 @@
 source "$(dirname "$0")/lib.sh"
 source "$(dirname "$0")/upgrade.sh"
 source "$TOP/tests/mount/faults.sh"
-plan 16
+plan 18
 
-device() { in_container d stat -c %d /proc/meminfo; }
 connection() { stat -c %d "$MNT"; }
 
 start() {
@@ -47,6 +46,7 @@ many_calls $OPENING 24 "Too many open files" 1000 "descriptors"
 each_call $READING 5 "Input/output error" 1000 "files that are read"
 many_calls $READING 5 "Input/output error" 1000 "files that are read"
 each_call $MOUNTING 12 "Cannot allocate memory" 1000 "mounts"
+each_call $MOUNTING 28 "Cannot allocate memory" 1000 "as many mounts as there may be"
 each_call $FORKING 11 "Resource temporarily unavailable" 1000 "processes and threads"
 each_call $WRITING 28 "No space left on device" 1000 "writes"
 each_call $MEMORY 12 "Cannot allocate memory" 30 "memory"

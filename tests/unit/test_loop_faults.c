@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <linux/fuse.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -134,9 +135,13 @@ END_TEST
 
 #define SHORTAGE_US 50000
 
+static _Atomic bool is_short;
+
 static void *end_shortage(void *unused)
 {
 	(void)unused;
+	while (!atomic_load(&is_short))
+		usleep(SHORTAGE_US / 10);
 	usleep(SHORTAGE_US);
 	fault_disarm();
 	return NULL;
@@ -168,6 +173,7 @@ static void reply_without_memory(void)
 	struct iovec iov = { &reply, sizeof(reply) };
 
 	fault_arm(&memory, 1);
+	atomic_store(&is_short, true);
 	reply_io.writev(-1, &iov, 1, NULL);
 }
 
