@@ -48,6 +48,7 @@ plain_signals=:handle_segv=0:handle_sigbus=0:handle_sigill=0:handle_sigfpe=0:han
 [ -z "$SANITIZED" ] || ASAN_OPTIONS+=$plain_signals UBSAN_OPTIONS+=$plain_signals TSAN_OPTIONS+=$plain_signals
 start_harmed() { LD_PRELOAD=$BUILD/tests/mount/harm.so LXCFS_HARM=$HARM start_daemon; }
 start_harmed
+since=$SECONDS
 new_container c --memory=$((256 * MIB)) --cpus=0
 new_container d --memory=$((128 * MIB)) --cpus=1
 is "$(reads c meminfo | total) $(reads d meminfo | total)" "262144 131072" "two containers are served"
@@ -126,7 +127,6 @@ done
 is "$(logged 'has ended 2 workers')" 0 "and is not taken for it"
 
 # ---- a request that crashes whoever serves it
-since=$SECONDS
 for i in 1 2 3 4 5; do # this shell itself may be too late to be beside it
 	harm 0 read sleep 3 "$CG_PARENT/d/memory" # in flight beside it, and whenever it is replayed
 	harm 1 read 11 100 "$CG_PARENT/c/memory"
@@ -207,7 +207,6 @@ set_limit c memory $((256 * MIB))
 is "$("$POKE" poll "$MNT/proc/meminfo")" "IN RDNORM " "poll(2) answers at once"
 
 # ---- stuck
-since=$SECONDS
 harm 0 read hang 2 "$CG_PARENT/c/memory"
 reads_late c meminfo
 is "$(reads d meminfo | total)" 131072 "while one request hangs others are answered"
