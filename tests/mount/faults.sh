@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 # Calls of a daemon that fail when a test says so, by the library faults.c; to be sourced behind lib.sh.

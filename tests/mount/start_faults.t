@@ -79,6 +79,7 @@ attempt() { # ERROR-TEXT
 
 mend() { :; }
 
+touch "$DAEMON_LOG"
 start_reader
 attempt none >"$WORK/wrong"
 is "$(cat "$WORK/wrong")" "" "with nothing short it serves, and ends"
