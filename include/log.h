@@ -15,9 +15,9 @@ void log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_info(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_debug(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* At most one line a minute for each `cause` (a string constant, or a byte of a static array: the
- * pointer is the cause, and never followed). The
- * next line that gets through tells how many were held back. */
+/* At most one line a minute for each `cause`: a string constant, or a byte of a static array, whose
+ * address is the cause and is never followed. The next line that gets through tells how many were
+ * held back. */
 void log_limited(const char *cause, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Makes memory for the limits of this process's children, so that one which dies leaves them to the

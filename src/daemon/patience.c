@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * See patience.h.
+ * The same few attempts for everybody. Logs nothing, for what is attempted is not known here.
  */
 #include "patience.h"
 
