@@ -59,7 +59,7 @@ static int open_below(int dirfd, const char *path)
 	return fd < 0 ? -errno : fd;
 }
 
-/* `error`: a positive errno or 0; `fd`: -1 for none. */
+/* `error`: a positive errno or 0; `fd`: below 0 for none. */
 static int say(int sock, int error, int fd)
 {
 	struct iovec iov = { &error, sizeof(error) };
@@ -80,9 +80,9 @@ static int say(int sock, int error, int fd)
 /* `fd`: or -errno. A message with a descriptor takes more memory than one without. */
 static int answer(int sock, int fd)
 {
-	if (fd >= 0 && say(sock, 0, fd) == 0)
+	if (say(sock, fd < 0 ? -fd : 0, fd) == 0)
 		return 0;
-	return say(sock, fd < 0 ? -fd : ENOMEM, -1);
+	return say(sock, ENOMEM, -1);
 }
 
 _Noreturn static void serve(int sock, int dirfd)
