@@ -47,19 +47,5 @@ start_reader
 start
 attempt none >"$WORK/wrong"
 is "$(cat "$WORK/wrong")" "" "with nothing short it goes on"
-each_call $OPENING 24 "Too many open files" 1000 "descriptors"
-many_calls $OPENING 24 "Too many open files" 1000 "descriptors"
-each_call $READING 5 "Input/output error" 40 "files that are read"
-many_calls $READING 5 "Input/output error" 40 "files that are read"
-each_call $MOUNTING 12 "Cannot allocate memory" 1000 "mounts"
-each_call $MOUNTING 28 "Cannot allocate memory" 1000 "as many mounts as there may be"
-each_call $FORKING 11 "Resource temporarily unavailable" 1000 "processes and threads"
-each_call $WRITING 28 "No space left on device" 1000 "writes"
-# A sanitizer takes memory for itself, and ends what it has none for.
-if [ -n "$SANITIZED" ]; then
-	skip 3 "memory: the sanitizer's"
-else
-	each_call $MEMORY 12 "Cannot allocate memory" 30 "memory"
-	many_calls $MEMORY 12 "Cannot allocate memory" 30 "memory"
-fi
+every_kind 40
 stop_managed SIGKILL
