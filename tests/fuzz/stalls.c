@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Stands between the table of triggers and the C library. The thread that waits for events is known
- * by waiting for ever, a descriptor of a trigger by what it is watched for: no other thread and no
- * other descriptor of a worker is like that.
+ * Stands between the table of triggers and the C library. A descriptor of a trigger is known by
+ * what it is watched for, the thread that waits for events by waiting for ever, or where those are
+ * watched: no other descriptor and no other thread of a worker is like that.
  */
 #include "stalls.h"
 
@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "clock.h"
 #include "fuzz.h"
 
 #define ARMED_MAX 64
@@ -31,6 +32,7 @@ static struct {
 	epoll_data_t data;
 } armed[ARMED_MAX];
 static unsigned n_armed;
+static _Atomic int watched = -1; /* where they are */
 
 static struct {
 	pthread_mutex_t lock;
@@ -92,6 +94,7 @@ int __wrap_epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
 		errno = ENOSPC;
 		return -1;
 	}
+	watched = epfd;
 	armed[n_armed].fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	armed[n_armed].data = event->data;
 	FUZZ_ASSERT(armed[n_armed].fd >= 0);
@@ -99,19 +102,37 @@ int __wrap_epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
 	return 0;
 }
 
+/* Under the lock. False when nothing came in that time. */
+static bool wait_for_event(int timeout_ms)
+{
+	const uint64_t until_ns = clock_monotonic_ns() + (uint64_t)timeout_ms * NS_PER_MS;
+	const struct timespec until = { .tv_sec = (time_t)(until_ns / NS_PER_S),
+		.tv_nsec = (long)(until_ns % NS_PER_S) };
+	int r = 0;
+
+	while (!thread.given && r == 0)
+		r = timeout_ms < 0 ? pthread_cond_wait(&thread.changed, &thread.lock)
+				   : pthread_cond_clockwait(&thread.changed, &thread.lock,
+					     CLOCK_MONOTONIC, &until);
+	return thread.given;
+}
+
+/* With a timeout, too, for what cannot be judged is looked at again, and may be so for good. */
 int __wrap_epoll_wait(int epfd, struct epoll_event *events, int max, int timeout)
 {
-	if (timeout >= 0)
+	bool came;
+
+	if (timeout >= 0 && epfd != watched)
 		return __real_epoll_wait(epfd, events, max, timeout);
 	pthread_mutex_lock(&thread.lock);
 	thread.waits = true;
 	pthread_cond_broadcast(&thread.changed);
-	while (!thread.given)
-		pthread_cond_wait(&thread.changed, &thread.lock);
+	came = wait_for_event(timeout);
 	thread.waits = thread.given = false;
-	events[0] = thread.event;
+	if (came)
+		events[0] = thread.event;
 	pthread_mutex_unlock(&thread.lock);
-	return 1;
+	return came;
 }
 
 void stalls_happen(unsigned i, enum stalls_event event, struct slice text)
