@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * SANITIZED: whether this was built with a sanitizer that watches memory or threads, which is slow
- * and makes system calls of its own.
+ * and makes threads and system calls of its own.
  */
 #pragma once
 
@@ -15,3 +15,7 @@
 #ifndef SANITIZED
 #define SANITIZED false
 #endif
+
+/* In front of a function: AddressSanitizer makes no call in it, as it does before each that does
+ * not return, where a filter may refuse it. */
+#define NO_CALLS_OF_ASAN __attribute__((no_sanitize_address))

@@ -23,6 +23,7 @@
 #include "cleanup.h"
 #include "log.h"
 #include "sandbox.h"
+#include "sanitized.h"
 
 #define PATH_ROOM 4096
 
@@ -85,7 +86,7 @@ static int answer(int sock, int fd)
 	return say(sock, ENOMEM, -1);
 }
 
-_Noreturn static void serve(int sock, int dirfd)
+NO_CALLS_OF_ASAN _Noreturn static void serve(int sock, int dirfd)
 {
 	char path[PATH_ROOM];
 
@@ -107,7 +108,8 @@ _Noreturn static void serve(int sock, int dirfd)
 /* Its socket's end tells it of the worker's, once it serves. Before that it may be held up: Debian
  * 12's libseccomp, which is short of memory, can go round in a circle for ever, of which a worker
  * is relieved by the supervisor. */
-_Noreturn static void run(const struct options *options, int sock, int dirfd, pid_t worker)
+NO_CALLS_OF_ASAN _Noreturn static void run(
+	const struct options *options, int sock, int dirfd, pid_t worker)
 {
 	const int kept[] = { dirfd, sock };
 	int r;

@@ -106,6 +106,12 @@ static long own_handler(void)
 	return libc_sigaction(SIGSYS, &own, NULL);
 }
 
+/* By its number, for a sanitizer has a sigaction(3) of its own, and handlers. */
+static long ask_for_handler(void)
+{
+	return syscall(SYS_rt_sigaction, SIGSYS, NULL, NULL, 8);
+}
+
 /* Calls whose numbers are others, of what is allowed by its own number. */
 #ifdef __x86_64__
 #define X32_BIT 0x40000000L
@@ -172,7 +178,7 @@ static long by_i386(void)
 	X(perf_event_open, syscall(SYS_perf_event_open, NULL, pid, -1, -1, 0))                     \
 	X(dumpable, syscall(SYS_prctl, PR_SET_DUMPABLE, 1, 0, 0, 0))                               \
 	X(is_dumpable, is_dumpable())                                                              \
-	X(own_handler, own_handler())                                                              \
+	X(own_handler, ask_for_handler())                                                          \
 	X(no_call, syscall(1000))                                                                  \
 	X(code,                                                                                    \
 		syscall(SYS_mmap, NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS,  \

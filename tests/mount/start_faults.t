@@ -91,11 +91,7 @@ each_call $MOUNTING 12 "Cannot allocate memory" 1000 "mounts"
 each_call $FORKING 11 "Resource temporarily unavailable" 1000 "processes and threads"
 each_call $WRITING 28 "No space left on device" 1000 "writes"
 each_call $WATCHING 12 "Cannot allocate memory" 1000 "what is watched"
-if [ -n "$SANITIZED" ]; then
-	skip 2 "the filter, which a sanitizer's build has not"
-else
-	each_call $FILTERING 12 "Cannot allocate memory" 4 "the filter"
-fi
+each_call $FILTERING 12 "Cannot allocate memory" 4 "the filter"
 # A sanitizer takes memory for itself, and ends what it has none for.
 if [ -n "$SANITIZED" ]; then
 	skip 3 "memory: the sanitizer's"
