@@ -18,8 +18,9 @@ LXCFS=${LXCFS:-$BUILD/src/lxcfs}
 POKE=$BUILD/tests/mount/poke
 SLOW=${LXCFS_TEST_SLOW:-1} # how much longer things may take here
 SHORT=${LXCFS_TEST_SHORT-} # not empty: fewer rounds of what goes on for long
-SANITIZED=                 # not empty: the daemon is built with a sanitizer
-! grep -qaE '__(asan|tsan)_init' "$LXCFS" 2>/dev/null || SANITIZED=yes
+SANITIZED=                 # not empty: what the daemon is built with, as -fsanitize= and b_sanitize have it
+! grep -qa __asan_init "$LXCFS" 2>/dev/null || SANITIZED=address,undefined
+! grep -qa __tsan_init "$LXCFS" 2>/dev/null || SANITIZED=thread
 if [ -n "$SANITIZED" ]; then
 	# Leaks are looked for by ptrace(2), which a worker does not allow; what tests preload comes first.
 	export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=0:abort_on_error=1:verify_asan_link_order=0}
@@ -765,6 +766,11 @@ no_sanitizer_complains() {
 	diag "a sanitizer complains of the daemon:"
 	diag "$(grep -hE -A 60 'Sanitizer:|runtime error:' "${logs[@]}" | head -n 300)"
 	return 1
+}
+
+# What a sanitizer says of a daemon that this init script starts goes where the script's own words go.
+show_complaints() { # SCRIPT
+	[ -z "$SANITIZED" ] || sed -i 's/--background/& --no-close/' "$1"
 }
 
 cleanup() {

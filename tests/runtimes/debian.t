@@ -8,8 +8,15 @@ plan 22
 
 root=$WORK/root
 
+sanitizers=() # what they are told
+if [ -n "$SANITIZED" ]; then
+	sanitizers=("ASAN_OPTIONS=$ASAN_OPTIONS" "UBSAN_OPTIONS=$UBSAN_OPTIONS" "TSAN_OPTIONS=$TSAN_OPTIONS")
+	export DEB_CFLAGS_APPEND=-fsanitize=$SANITIZED DEB_LDFLAGS_APPEND=-fsanitize=$SANITIZED
+fi
+
 in_root() {
-	chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive "$@"
+	chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive \
+		${sanitizers[@]+"${sanitizers[@]}"} "$@"
 }
 
 # A file system of its own, so that no overlay lies on another.
@@ -78,13 +85,14 @@ is "$(boots)" "$starts" "but the boot links, which the README's line brings back
 ok "the CDI spec is this machine's" cmp <(in_root lxcfs --cdi) "$root/etc/cdi/lxcfs.json"
 
 # ---- it serves
+show_complaints "$root/etc/init.d/lxcfs"
 in_root /etc/init.d/lxcfs start >"$WORK/init.log" 2>&1
 serves() { [ "$(in_root head -c 8 /var/lib/lxcfs/proc/meminfo 2>/dev/null)" = MemTotal ]; }
 ok "the init script starts it" wait_until 10 serves || diag "$(cat "$WORK/init.log")"
 matches "$(in_root /etc/init.d/lxcfs status)" running "and knows that it runs"
 in_root dpkg -i /tmp/new.deb </dev/null >"$WORK/dpkg.log" 2>&1
 is "$? $(in_root head -c 8 /var/lib/lxcfs/proc/meminfo)" "0 MemTotal" "an upgrade does not stop it"
-in_root /etc/init.d/lxcfs stop >"$WORK/init.log" 2>&1
+in_root /etc/init.d/lxcfs stop >>"$WORK/init.log" 2>&1
 is "$? $(grep -c "$root/var/lib/lxcfs" /proc/self/mountinfo)" "0 0" "the init script stops it, and nothing stays mounted"
 
 # ---- removed

@@ -11,6 +11,7 @@ inst=$WORK/inst
 
 # ---- built and installed
 meson setup "$WORK/build" "$TOP" --prefix=$prefix -Dtests=false -Doptimization=0 \
+	${SANITIZED:+-Db_sanitize="$SANITIZED" -Db_lundef=false} \
 	-Dinit-script=systemd,sysvinit,runit,s6 >"$WORK/log" 2>&1 && ninja -C "$WORK/build" >>"$WORK/log" 2>&1
 is $? 0 "it builds for another prefix" || diag "$(tail -n 20 "$WORK/log")"
 DESTDIR=$inst meson install -C "$WORK/build" --no-rebuild --quiet >"$WORK/log" 2>&1
@@ -68,20 +69,21 @@ bin=$prefix/bin/lxcfs
 serves() { [ "$(timeout $((5 * SLOW)) head -c 8 $MNT/proc/meminfo 2>/dev/null)" = MemTotal ]; }
 idle() { ! is_mounted $MNT; }
 
-$prefix/etc/init.d/lxcfs start >"$WORK/log" 2>&1
-ok "sysvinit's script starts it" wait_until 10 serves || diag "$(cat "$WORK/log")"
-$prefix/etc/init.d/lxcfs stop >"$WORK/log" 2>&1
+show_complaints $prefix/etc/init.d/lxcfs
+$prefix/etc/init.d/lxcfs start >"$WORK/sysvinit.log" 2>&1
+ok "sysvinit's script starts it" wait_until 10 serves || diag "$(cat "$WORK/sysvinit.log")"
+$prefix/etc/init.d/lxcfs stop >>"$WORK/sysvinit.log" 2>&1
 ok "and stops it" wait_until 10 idle
 
 cp -r $prefix/etc/sv/lxcfs "$WORK/runit"
-run_in_background runsv "$WORK/runit" >"$WORK/log" 2>&1
-ok "runit starts it" wait_until 10 serves || diag "$(cat "$WORK/log")"
-sv -w 20 exit "$WORK/runit" >>"$WORK/log" 2>&1
+run_in_background runsv "$WORK/runit" >"$WORK/runit.log" 2>&1
+ok "runit starts it" wait_until 10 serves || diag "$(cat "$WORK/runit.log")"
+sv -w 20 exit "$WORK/runit" >>"$WORK/runit.log" 2>&1
 ok "and stops it" wait_until 10 idle
 
 cp -r $prefix/etc/s6/sv/lxcfs "$WORK/s6"
-run_in_background s6-supervise "$WORK/s6" >"$WORK/log" 2>&1
-ok "s6 starts it" wait_until 10 serves || diag "$(cat "$WORK/log")"
+run_in_background s6-supervise "$WORK/s6" >"$WORK/s6.log" 2>&1
+ok "s6 starts it" wait_until 10 serves || diag "$(cat "$WORK/s6.log")"
 s6-svc -xd "$WORK/s6"
 ok "and stops it" wait_until 10 idle
 end_background
