@@ -24,6 +24,7 @@
 #include "log.h"
 #include "root.h"
 #include "sandbox.h"
+#include "sanitized.h"
 
 /* When it looks: a killed daemon's connection lasts until its last thread is gone, and a container
  * may be just about to bind what is dead. A namespace that does not come to an end must not keep
@@ -35,6 +36,7 @@ static const struct {
 
 #define LOOK_LIMIT_NS (30 * NS_PER_S)
 #define LIMIT_S 120u /* more than all looks can take */
+#define PATIENCE (SANITIZED ? 4u : 1u)
 
 #define GIVEN_UP_AFTER_NS (200 * NS_PER_MS) /* a job that its limit did not end */
 #define GIVEN_UP_MAX 32u
@@ -402,7 +404,7 @@ static int heal(const char *dir, dev_t dev)
 	for (size_t i = 0; i < countof(looks); i++) {
 		sleep(looks[i].at_s - slept_s);
 		slept_s = looks[i].at_s;
-		h.job_ms = looks[i].job_ms;
+		h.job_ms = looks[i].job_ms * PATIENCE;
 		wait_for_daemon(&h);
 		look(&h);
 	}

@@ -22,9 +22,10 @@ SANITIZED=                 # not empty: what the daemon is built with, as -fsani
 ! grep -qa __asan_init "$LXCFS" 2>/dev/null || SANITIZED=address,undefined
 ! grep -qa __tsan_init "$LXCFS" 2>/dev/null || SANITIZED=thread
 if [ -n "$SANITIZED" ]; then
-	# Leaks are looked for by ptrace(2), which a worker does not allow; what tests preload comes first.
+	# Leaks are looked for by ptrace(2), which a worker does not allow; what tests preload comes first; the
+	# end of a process does not wait a second for its threads.
 	export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=0:abort_on_error=1:verify_asan_link_order=0}
-	export UBSAN_OPTIONS=${UBSAN_OPTIONS:-halt_on_error=1:print_stacktrace=1} TSAN_OPTIONS=${TSAN_OPTIONS-}
+	export UBSAN_OPTIONS=${UBSAN_OPTIONS:-halt_on_error=1:print_stacktrace=1} TSAN_OPTIONS=${TSAN_OPTIONS:-atexit_sleep_ms=0}
 fi
 WORK=$(mktemp -d "${TMPDIR:-/tmp}/lxcfs-test.XXXXXX")
 MNT=$WORK/mnt
