@@ -16,6 +16,6 @@
 #define SANITIZED false
 #endif
 
-/* In front of a function: AddressSanitizer makes no call in it, as it does before each that does
- * not return, where a filter may refuse it. */
+/* In front of a function: AddressSanitizer looks at nothing in it, and makes no system call before
+ * one that does not return, as it does elsewhere, for a filter may refuse that. */
 #define NO_CALLS_OF_ASAN __attribute__((no_sanitize_address))

@@ -86,7 +86,8 @@ static int answer(int sock, int fd)
 	return say(sock, ENOMEM, -1);
 }
 
-NO_CALLS_OF_ASAN _Noreturn static void serve(int sock, int dirfd)
+/* Until the worker has ended. */
+static void serve(int sock, int dirfd)
 {
 	char path[PATH_ROOM];
 
@@ -97,11 +98,11 @@ NO_CALLS_OF_ASAN _Noreturn static void serve(int sock, int dirfd)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
-			_exit(0); /* the worker has ended */
+			return;
 		path[n] = '\0';
 		fd = open_below(dirfd, path);
 		if (answer(sock, fd) < 0)
-			_exit(0);
+			return;
 	}
 }
 
@@ -122,6 +123,7 @@ NO_CALLS_OF_ASAN _Noreturn static void run(
 	if (say(sock, -r, -1) < 0 || r < 0)
 		_exit(EXIT_FAILURE);
 	serve(sock, dirfd);
+	_exit(0);
 }
 
 /* --- in the worker ---------------------------------------------------------------------- */

@@ -141,11 +141,12 @@ void stalls_happen(unsigned i, enum stalls_event event, struct slice text)
 		return;
 	if (event == STALLS_MANY)
 		text = slice_str(many);
-	if (event == STALLS_MANY || event == STALLS_SAID)
-		say(armed[i].fd, text);
 	pthread_mutex_lock(&thread.lock);
 	while (!thread.waits)
 		pthread_cond_wait(&thread.changed, &thread.lock);
+	/* Not before, for the thread may be about to look at it again. */
+	if (event == STALLS_MANY || event == STALLS_SAID)
+		say(armed[i].fd, text);
 	thread.event = (struct epoll_event){
 		.events = event == STALLS_ENDED ? EPOLLERR : EPOLLPRI,
 		.data = armed[i].data,

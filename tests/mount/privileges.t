@@ -116,6 +116,7 @@ trigger_is_all_there_is() {
 	remove_container t
 }
 
+refusals_expected=yes
 for option in "" --enable-psi-poll; do
 	intruded ${option:+"$option"}
 	is "$(grep '^try ' "$DAEMON_LOG" | grep -v ': refused$')" "try clone3: ENOSYS" "${option:-by default} every call that it tries is refused, or there is none"
