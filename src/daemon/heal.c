@@ -35,8 +35,8 @@ static const struct {
 } looks[] = { { 0, 500 }, { 1, 1000 }, { 5, 3000 } };
 
 #define LOOK_LIMIT_NS (30 * NS_PER_S)
-#define LIMIT_S 120u /* more than all looks can take */
-#define PATIENCE (SANITIZED ? 4u : 1u)
+#define LIMIT_S 120u                   /* more than all looks can take */
+#define PATIENCE (SANITIZED ? 4u : 1u) /* what watches memory or threads is slow */
 
 #define GIVEN_UP_AFTER_NS (200 * NS_PER_MS) /* a job that its limit did not end */
 #define GIVEN_UP_MAX 32u

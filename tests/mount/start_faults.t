@@ -83,22 +83,9 @@ touch "$DAEMON_LOG"
 start_reader
 attempt none >"$WORK/wrong"
 is "$(cat "$WORK/wrong")" "" "with nothing short it serves, and ends"
-each_call $OPENING 24 "Too many open files" 1000 "descriptors"
-many_calls $OPENING 24 "Too many open files" 1000 "descriptors"
-each_call $READING 5 "Input/output error" 1000 "files that are read"
-many_calls $READING 5 "Input/output error" 1000 "files that are read"
-each_call $MOUNTING 12 "Cannot allocate memory" 1000 "mounts"
-each_call $FORKING 11 "Resource temporarily unavailable" 1000 "processes and threads"
-each_call $WRITING 28 "No space left on device" 1000 "writes"
+every_kind 1000
 each_call $WATCHING 12 "Cannot allocate memory" 1000 "what is watched"
 each_call $FILTERING 12 "Cannot allocate memory" 4 "the filter"
-# A sanitizer takes memory for itself, and ends what it has none for.
-if [ -n "$SANITIZED" ]; then
-	skip 3 "memory: the sanitizer's"
-else
-	each_call $MEMORY 12 "Cannot allocate memory" 30 "memory"
-	many_calls $MEMORY 12 "Cannot allocate memory" 30 "memory"
-fi
 
 nobody_left() { ! pgrep -f -- "--runtime-dir=$WORK/run" >/dev/null; }
 ok "no process is left of all of them" wait_until 5 nobody_left

@@ -42,3 +42,4 @@ start
 attempt none >"$WORK/wrong"
 is "$(cat "$WORK/wrong")" "" "with nothing short it goes on"
 every_kind 1000
+each_call $MOUNTING 28 "Cannot allocate memory" 1000 "as many mounts as there may be"
