@@ -93,6 +93,11 @@ bool cgroup_path_within(const char *path, const char *ancestor);
 /* What of `path` lies below the hierarchy's dirfd ("." is the mount point itself); NULL when it is
  * not below the mount, or NULL. */
 const char *cgroup_path_below(const struct cgroup_hierarchy *h, const char *path);
+/* How many names are in a path. */
+unsigned cgroup_path_depth(const char *path);
+/* So many at most: a look at a cgroup goes up through all above it, each by its path, so that
+ * whoever makes thousands in one another would keep the daemon busy. */
+#define CGROUP_DEPTH_MAX 128u
 /* "/..", "/../a": what the daemon's cgroup namespace does not hold; "/..a" is a name like others.
  */
 bool cgroup_path_goes_up(const char *path);

@@ -207,15 +207,26 @@ static void settle_controllers(struct cgroup_layout *l)
 	}
 }
 
-static void tell_outside_mounts(const struct cgroup_layout *l)
+static void tell_narrow_mounts(const struct cgroup_layout *l)
 {
-	for (size_t i = 0; i < l->n; i++)
-		if (cgroup_path_goes_up(l->hierarchy[i].mount_root))
+	for (size_t i = 0; i < l->n; i++) {
+		const struct cgroup_hierarchy *h = &l->hierarchy[i];
+		const char *name = h->unified ? "cgroup2" : h->name;
+
+		if (cgroup_path_goes_up(h->mount_root))
 			log_limited("cgroup namespace",
 				"the cgroup mount of \"%s\" comes from outside this cgroup "
 				"namespace, so no container can be found in it: run lxcfs in the "
 				"host's cgroup namespace (docker: --cgroupns=host)",
-				l->hierarchy[i].unified ? "cgroup2" : l->hierarchy[i].name);
+				name);
+		else if (strcmp(h->mount_root, "/") != 0)
+			log_limited("narrow cgroup mount",
+				"of the cgroups of \"%s\" those in %s alone are mounted here, and "
+				"whoever is in another gets errors: to serve them run lxcfs with "
+				"the host's /sys/fs/cgroup (docker: -v "
+				"/sys/fs/cgroup:/sys/fs/cgroup)",
+				name, h->mount_root);
+	}
 }
 
 int cgroup_layout_new(const struct root *root, struct cgroup_layout **ret)
@@ -250,7 +261,7 @@ int cgroup_layout_new(const struct root *root, struct cgroup_layout **ret)
 		if (l->hierarchy[i].unified)
 			l->unified = (int)i;
 	settle_controllers(l);
-	tell_outside_mounts(l);
+	tell_narrow_mounts(l);
 	*ret = l;
 	return 0;
 }

@@ -26,6 +26,15 @@ bool cgroup_path_goes_up(const char *path)
 	return strncmp(path, "/..", 3) == 0 && (path[3] == '/' || path[3] == '\0');
 }
 
+unsigned cgroup_path_depth(const char *path)
+{
+	unsigned depth = 0;
+
+	for (; *path; path++)
+		depth += path[0] == '/' && path[1] != '/' && path[1] != '\0';
+	return depth;
+}
+
 const char *cgroup_path_below(const struct cgroup_hierarchy *h, const char *path)
 {
 	if (!path || !cgroup_path_within(path, h->mount_root))

@@ -54,10 +54,21 @@ static void push(struct walk *w, char *path)
 	w->met++;
 }
 
+/* How deep in the hierarchy "." (the mount point), "./a" and "a" are. */
+static unsigned depth_of(const struct walk *w, const char *below)
+{
+	const bool from_top = below[0] == '.' && (below[1] == '\0' || below[1] == '/');
+
+	return cgroup_path_depth(w->hierarchy->mount_root) + cgroup_path_depth(below) + !from_top;
+}
+
+/* One that is deeper than any container is found is neither met nor left out. */
 static void push_child(struct walk *w, const char *parent, const char *name)
 {
 	char *path;
 
+	if (depth_of(w, parent) >= CGROUP_DEPTH_MAX)
+		return;
 	if (w->met >= w->limits->directories)
 		leave_out(w, -E2BIG);
 	else if (asprintf(&path, "%s/%s", parent, name) < 0)

@@ -450,21 +450,49 @@ static bool serves(const struct cgroup_layout *l, size_t hierarchy)
 	return false;
 }
 
-/* Nothing is known of limits outside the daemon's cgroup namespace, and none is no answer. What is
- * around it is the root to whoever shares the daemon's pid namespace. */
+/* Where a path is, seen from the cgroups that the daemon has: those of its namespace, and of these
+ * what is mounted. */
+static enum rules_place place_of(const struct cgroup_hierarchy *h, const char *path)
+{
+	const enum rules_place place = rules_place_of(path);
+
+	if (place != RULES_INSIDE || path[1] == '\0' || cgroup_path_below(h, path))
+		return place;
+	return cgroup_path_within(h->mount_root, path) ? RULES_AROUND : RULES_BESIDE;
+}
+
+/* Nothing is known of limits outside the daemon's cgroups, and none is no answer. What is around
+ * them is the root to whoever shares the daemon's pid namespace. */
 static int check_inside(const struct asking *a, const struct cgroup_paths *paths)
 {
 	const enum rules_place most = a->life ? RULES_INSIDE : RULES_AROUND;
 	const struct cgroup_layout *l = a->c->config.layout;
 
 	for (size_t i = 0; i < l->n; i++) {
-		if (!paths->path[i] || rules_place_of(paths->path[i]) <= most || !serves(l, i))
+		if (!paths->path[i] || !serves(l, i) ||
+			place_of(&l->hierarchy[i], paths->path[i]) <= most)
 			continue;
 		log_limited("container-outside",
-			"the cgroup of process %d is outside the daemon's cgroup namespace, so its "
-			"limits cannot be told and it gets errors: run lxcfs in the host's cgroup "
-			"namespace (docker: --cgroupns=host)",
-			(int)a->tid);
+			"the cgroup of process %d is outside the daemon's cgroup namespace, or of "
+			"what of %s is mounted there, so its limits cannot be told and it gets "
+			"errors: run lxcfs in the host's cgroup namespace and with the host's "
+			"/sys/fs/cgroup (docker: --cgroupns=host -v /sys/fs/cgroup:/sys/fs/cgroup)",
+			(int)a->tid, l->hierarchy[i].unified ? "cgroup2" : l->hierarchy[i].name);
+		return -EIO;
+	}
+	return 0;
+}
+
+/* What a look at so deep a cgroup costs would be others' time. */
+static int check_depth(const struct asking *a, const struct cgroup_paths *paths)
+{
+	for (size_t i = 0; i < CGROUP_HIERARCHIES; i++) {
+		if (!paths->path[i] || cgroup_path_depth(paths->path[i]) <= CGROUP_DEPTH_MAX)
+			continue;
+		log_limited("container-deep",
+			"the cgroup of process %d is more than %u levels deep, and it gets errors: "
+			"move its container up",
+			(int)a->tid, CGROUP_DEPTH_MAX);
 		return -EIO;
 	}
 	return 0;
@@ -475,6 +503,8 @@ static int record_of(struct asking *a, struct rules_result *rules, struct contai
 	__attribute__((cleanup(free_set))) struct cgroup_set *set = NULL;
 	int r = check_inside(a, &rules->paths);
 
+	if (r == 0)
+		r = check_depth(a, &rules->paths);
 	if (r == 0)
 		r = cgroup_set_new(a->c->config.tree, &rules->paths, &set);
 	if (r != 0)

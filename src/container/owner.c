@@ -130,7 +130,7 @@ static int outermost(const struct cgroup_hierarchy *h, const char *path, size_t 
 	size_t n = name_end(path, name_end(path, 0));
 	int r = strncmp(path, "/user.slice/", strlen("/user.slice/")) != 0;
 
-	while (r > 0 && path[n] == '/') {
+	for (unsigned depth = 2; r > 0 && path[n] == '/' && depth < CGROUP_DEPTH_MAX; depth++) {
 		r = is_of_root(h, path, name_end(path, n));
 		if (r > 0)
 			n = name_end(path, n);

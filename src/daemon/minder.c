@@ -117,6 +117,12 @@ void minder_tell_end(pid_t worker, int status)
 			"request is lost; please report it: either the worker was attacked, or it "
 			"needs that call here, and then --no-seccomp helps meanwhile",
 			worker, refused);
+	else if (number == SIGSYS)
+		log_limited("worker killed for a call",
+			"worker %d was killed by signal %d (%s): starting another, no request is "
+			"lost; unless somebody sent it that signal, please report it: it was "
+			"attacked and made a system call that it may not, without a note of which",
+			worker, number, strsignal(number));
 	else if (number != 0)
 		log_limited("worker killed",
 			"worker %d was killed by signal %d (%s): starting another, no request is "

@@ -4,7 +4,7 @@
 # Where the daemon and the cgroups are: in whatever cgroup or cgroup namespace it was started, wherever
 # the hierarchies are mounted and whatever cgroups are called, containers see themselves.
 source "$(dirname "$0")/lib.sh"
-plan 32
+plan 43
 
 PLACE="$WORK/another place"
 test_cleanup() { unmount_place; }
@@ -57,6 +57,24 @@ for name in "${odd[@]}"; do
 		"a cgroup called \"${name:0:16}\": a service and a container in it see its limit"
 done
 is "$(as_member x cat "$MNT/proc/meminfo" | value MemTotal)" 100000 "\"x\" beside \"x (deleted)\" keeps its own"
+
+# ---- depth
+# As deep in the hierarchy of memory, from its root on; a process there, and in the service elsewhere.
+at_depth() { # DEPTH
+	(
+		trap - EXIT INT TERM
+		join_cgroup service
+		dir=$(cgdir memory service)
+		names=${dir#"${CG_V1[memory]-$CG_V2}"}
+		names=${names//[!\/]/}
+		dir=$dir$(printf '/d%.0s' $(seq $(($1 - ${#names}))))
+		mkdir -p "$dir" && echo "$BASHPID" >"$dir/cgroup.procs" && exec cat "$MNT/proc/meminfo" 2>&1
+	)
+}
+is "$(at_depth 128 | value MemTotal)" 307200 "a cgroup as deep as they may be sees the limit above it"
+is "$(at_depth 129 | sed 's/.*: //')" "Input/output error" "a deeper one gets an error, for to look at it would take others' time"
+matches "$(cat "$DAEMON_LOG")" 'of process [0-9]+ is more than 128 levels deep' "which the log tells"
+find "$(cgdir memory service)/d" -depth -type d -delete
 stop_daemon
 
 # ---- places
@@ -80,10 +98,20 @@ mount_elsewhere() {
 	mount --make-rprivate /sys && umount -R -l /sys/fs/cgroup
 }
 
+# What a runtime binds for a container without a cgroup namespace.
+mount_part() {
+	local root
+
+	mount --make-rprivate /sys || return
+	for root in "${CG_ROOTS[@]}"; do
+		mount --bind "$root/$CG_PARENT/part" "$root" || return
+	done
+}
+
 {
 	cat "$WORK/state.sh"
 	declare -p PLACE
-	declare -f hide_processes move_to_leaf mount_elsewhere
+	declare -f hide_processes move_to_leaf mount_elsewhere mount_part
 } >"$WORK/places.sh"
 
 # From now on the daemon is started from there: after joining a cgroup, with more namespaces than a
@@ -138,16 +166,31 @@ sees "hierarchies mounted in strange places" ""
 stop_daemon
 unmount_place
 
-# A cgroup namespace that does not hold the containers cannot tell their cgroups.
+told_of() { in_container a cat "/$1" 2>&1 | sed 's/.*: //'; }
+tells_errors() { # WHERE: a container outside what the daemon has of cgroups
+	new_container a --memory=$((100 * MIB))
+	is "$(for file in $SERVED $CPU_DIR/online; do told_of "$file"; done | sort -u)" "Input/output error" \
+		"$1: every file tells them an error, and nothing of the host"
+	is "$(at_root cat "$MNT/proc/meminfo" | value MemTotal)" "$HOST_MEM_KB" "whoever is around it, in no cgroup, sees the host"
+	remove_container a
+}
+
+# A part of the hierarchies cannot tell of those in another.
+make_cgroup part
+empty_log
+elsewhere "" "" mount_part
+start_unread
+sees "a part of the hierarchies, around the containers" part/
+tells_errors "a part of the hierarchies, beside the containers"
+matches "$(cat "$DAEMON_LOG")" "those in [^ ]*/part alone are mounted here" "but the start says so"
+matches "$(cat "$DAEMON_LOG")" 'of process [0-9]+ is outside .*-v /sys/fs/cgroup' "and so does the first who asks, and how to mend it"
+stop_daemon
+
+# Nor can a cgroup namespace that does not hold the containers.
 empty_log
 elsewhere daemon -C true
 start_unread
-new_container a --memory=$((100 * MIB))
-told_of() { in_container a cat "/$1" 2>&1 | sed 's/.*: //'; }
-is "$(for file in $SERVED $CPU_DIR/online; do told_of "$file"; done | sort -u)" "Input/output error" \
-	"a cgroup namespace beside the containers: every file tells them an error, and nothing of the host"
-is "$(at_root cat "$MNT/proc/meminfo" | value MemTotal)" "$HOST_MEM_KB" "whoever is around it, in no cgroup, sees the host"
+tells_errors "a cgroup namespace beside the containers"
 is "$(grep -c 'in the host.s cgroup namespace' "$DAEMON_LOG" | awk '{ print ($1 > 0) }')" 1 "but the start says so, and how to mend it"
 matches "$(cat "$DAEMON_LOG")" 'of process [0-9]+ is outside the daemon.s cgroup namespace' "and so does the first who asks"
-remove_container a
 stop_daemon

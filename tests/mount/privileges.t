@@ -5,7 +5,7 @@
 # runs in the worker.
 source "$(dirname "$0")/lib.sh"
 source "$(dirname "$0")/faults.sh"
-plan $((48${CG_V2:+ + 15}))
+plan $((51${CG_V2:+ + 15}))
 
 status_of() { # PID WORD
 	value "$2" <"/proc/$1/status"
@@ -155,6 +155,14 @@ for ((i = 0; i < ${#last[@]}; i += 2)); do
 	is "$(in_later)" 131072 "and another worker serves"
 	stop_daemon
 done
+
+# It blocks the signal that a refused call is, and the kernel then ends it without a word of it.
+export LXCFS_INTRUDE_LAST=blocked
+intruded
+is "$(grep '^try ' "$DAEMON_LOG")" "" "code that has blocked the signal of a refused call is no more either"
+is "$(grep -c 'worker [0-9]* was killed by signal 31 .*made a system call that it may not' "$DAEMON_LOG")" 1 "which the log tells, though not the call"
+is "$(in_later)" 131072 "and another worker serves"
+stop_daemon
 
 # It is asked for a file by whoever arms a trigger, which the next one then opens.
 attack_opener() {

@@ -128,6 +128,49 @@ START_TEST(below_a_narrow_mount_paths_lead_to_the_right_directories)
 }
 END_TEST
 
+static int count_directory(int dirfd, ino_t ino, void *data)
+{
+	(void)dirfd;
+	(void)ino;
+	++*(unsigned *)data;
+	return 0;
+}
+
+/* Made by hand, and the mount's own name counts: "/ct" is one, "a" the second. */
+START_TEST(a_walk_goes_as_deep_as_containers_may_be)
+{
+	static const struct cgroup_walk_limits limits = { 1000, 0 };
+	char path[8 + 2 * (CGROUP_DEPTH_MAX + 4)] = "pids";
+	unsigned from_top = 0, from_a = 0;
+	struct machine m;
+
+	made_machine("1 1 0:2 / / rw - rootfs rootfs rw\n"
+		     "46 1 0:35 /ct /pids rw - cgroup cgroup rw,pids\n");
+	for (unsigned depth = 1; depth < CGROUP_DEPTH_MAX + 4; depth++)
+		strcat(path, "/a");
+	made_directory(path);
+	m = machine_open_at(made_path, 16);
+	ck_assert_int_eq(
+		cgroup_walk(&m.layout->hierarchy[0], "/ct", &limits, count_directory, &from_top),
+		0);
+	ck_assert_uint_eq(from_top, CGROUP_DEPTH_MAX);
+	ck_assert_int_eq(
+		cgroup_walk(&m.layout->hierarchy[0], "/ct/a", &limits, count_directory, &from_a),
+		0);
+	ck_assert_uint_eq(from_a, CGROUP_DEPTH_MAX - 1);
+	machine_close(&m);
+	made_remove();
+}
+END_TEST
+
+START_TEST(the_depth_of_a_path_is_how_many_names_it_has)
+{
+	ck_assert_uint_eq(cgroup_path_depth("/"), 0);
+	ck_assert_uint_eq(cgroup_path_depth("/a"), 1);
+	ck_assert_uint_eq(cgroup_path_depth("/a/b.c/.."), 3);
+}
+END_TEST
+
 START_TEST(a_machine_without_cgroups_has_an_empty_layout)
 {
 	struct machine m;
@@ -277,6 +320,8 @@ int main(void)
 	tcase_add_test(c, the_mount_of_the_daemons_own_namespace_is_taken);
 	tcase_add_test(c, of_several_mounts_the_widest_that_can_be_reached_is_taken);
 	tcase_add_test(c, below_a_narrow_mount_paths_lead_to_the_right_directories);
+	tcase_add_test(c, a_walk_goes_as_deep_as_containers_may_be);
+	tcase_add_test(c, the_depth_of_a_path_is_how_many_names_it_has);
 	tcase_add_test(c, a_machine_without_cgroups_has_an_empty_layout);
 	tcase_add_test(c, paths_are_compared_by_whole_names);
 	tcase_add_test(c, one_trailing_init_scope_is_removed);
