@@ -38,7 +38,7 @@ between "$(awk '$1 == "cpu" { print $2 + $3 + $4 }' <<<"$stat_2")" \
 	"$(awk '$1 == "cpu" { print $2 + $3 + $4 }' <<<"$stat_1")" $((HZ * 600)) "so does busy time"
 
 # ---- many, under readers
-seconds=$((12 + 4 * (SLOW > 1)))
+seconds=$((8 + 4 * SLOW))
 start_readers $seconds "c meminfo MemTotal:         262144 kB" "d meminfo MemTotal:         131072 kB" \
 	"c stat cpu" "d cpuinfo processor"
 kills=0

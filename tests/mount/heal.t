@@ -209,6 +209,8 @@ ok "a hundred binds in another one" wait_until 10 are_healed 100
 ok "the log tells which one is left" wait_until 30 grep -q "dead binds in 1 mount namespaces could not be put right, among them that of process [0-9]*: Timer expired: restart these containers" "$DAEMON_LOG"
 matches "$(sed -n 's/.*that of process \([0-9]*\):.*/\1/p' "$DAEMON_LOG")" "^${CT_PID[h]}$" "by a process in it"
 ok "and the process that heals ends" wait_until 10 no_healer
+one_is_held() { [ "$(held)" = 1 ]; } # another daemon on the machine may just look there
+wait_until 5 one_is_held
 is "$(held)" 1 "that the container was tried once, and no more, for the kernel holds who did"
 kill_tree "$hangfs"
 wait "$hangfs" 2>/dev/null
@@ -231,7 +233,7 @@ healed "with it again" "$EVERY_OF_A"
 ok "the process that heals ends" wait_until 10 no_healer
 is "$(ps -o stat=,comm= --ppid "$DAEMON_PID" | grep -c ^Z)" 0 "and is reaped"
 stop_daemon
-start_daemon
+start_unread # it lives for some seconds
 wait_until 5 has_healer
 pid=$(healer)
 isnt "$pid" "" "a start looks again"

@@ -748,7 +748,8 @@ end_background() {
 	local pid
 
 	for pid in ${background[@]+"${background[@]}"}; do
-		kill_tree "$pid"
+		# not whoever has got the number of one that ended
+		! grep -qs "^PPid:[[:space:]]*$$\$" "/proc/$pid/status" || kill_tree "$pid"
 		wait "$pid" 2>/dev/null
 	done
 	background=()

@@ -33,6 +33,9 @@ make_cgroup_in "$ROOT" "$CG_PARENT/many"
 (cd "$MANY" && seq 0 $((CONTAINERS - 1)) | xargs mkdir)
 run_in_background "$BUILD/tests/mount/sleepers" $CONTAINERS $TASKS 0 "$MANY" >"$WORK/sleepers"
 wait_until 60 grep -q all "$WORK/sleepers" || bail "no $CONTAINERS containers of $TASKS tasks"
+# Its tasks are the last that were started: they may not have come to sleep.
+all_sleep() { ! xargs -I{} sed -n 's/.*) \(.\) .*/\1/p' /proc/{}/stat <"$MANY/0/cgroup.procs" | grep -q '[RD]'; }
+wait_until 20 all_sleep
 before=$(loadavg 0 | cut -d' ' -f1)
 from_second >"$WORK/before"
 is "$(tasks "$WORK/before")" $((TASKS + 1)) "each of $CONTAINERS containers sees its own tasks and the reader"

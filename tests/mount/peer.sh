@@ -7,9 +7,14 @@
 PEER=$WORK/stock
 PEER_VERSION=
 
+# What a network gives is asked for more than once.
+download_peer() {
+	(cd "$PEER" && apt-get download -q lxcfs && dpkg-deb -x lxcfs_*.deb .) >"$WORK/download.log" 2>&1
+}
+
 unpack_peer() {
 	mkdir "$PEER"
-	(cd "$PEER" && apt-get download -q lxcfs && dpkg-deb -x lxcfs_*.deb .) >"$WORK/download.log" 2>&1 || bail "$(cat "$WORK/download.log")"
+	wait_until 60 download_peer || bail "$(cat "$WORK/download.log")"
 	PEER_VERSION=$(basename "$PEER"/lxcfs_*.deb | cut -d_ -f2)
 }
 

@@ -108,7 +108,7 @@ kill_holder() { # -SIGNAL
 twice_from_outside() { # SIGNAL: while a request is under way; what its reader is told, how often it was begun
 	local i
 
-	for i in 1 2 3 4 5; do # this shell itself may be too late
+	for i in {1..10}; do # this shell itself may be too late
 		harm 0 read sleep 3 "$CG_PARENT/c/memory"
 		reads_late c meminfo
 		kill_holder "-$1"
@@ -127,7 +127,7 @@ done
 is "$(logged 'has ended 2 workers')" 0 "and is not taken for it"
 
 # ---- a request that crashes whoever serves it
-for i in 1 2 3 4 5; do # this shell itself may be too late to be beside it
+for i in {1..10}; do # this shell itself may be too late to be beside it
 	harm 0 read sleep 3 "$CG_PARENT/d/memory" # in flight beside it, and whenever it is replayed
 	harm 1 read 11 100 "$CG_PARENT/c/memory"
 	reads_late d meminfo
@@ -257,7 +257,7 @@ is "$(reads c meminfo | total)" 262144 "another is answered"
 wait_until 10 another_worker "$worker"
 isnt "$(worker_pid)" "$worker" "by a new worker"
 is "$(logged 'was stopped by signal')" 1 "a line tells why"
-for i in 1 2 3 4 5; do # this shell itself may be too late
+for i in {1..10}; do # this shell itself may be too late
 	harm 0 read sleep 2 "$CG_PARENT/c/memory"
 	reads_late c meminfo
 	kill_worker -STOP
@@ -267,7 +267,7 @@ for i in 1 2 3 4 5; do # this shell itself may be too late
 done
 is "$(total <"$WORK/late") $(hits 0)" "262144 2" "a request that was in it is answered, by the next one"
 no_harm
-for i in 1 2 3 4 5; do # this shell itself may be too late
+for i in {1..10}; do # this shell itself may be too late
 	worker=$(a_worker)
 	kill -STOP "$worker"
 	kill -CONT "$worker"

@@ -87,6 +87,9 @@ next_limit
 new_container dind --memory=$((KB * 1024)) --leaf=init --cgroupns
 make_cgroup dind/other
 set_limit dind/init memory $((60000 * 1024))
+# On an emulated machine the first look may be over the time that mount tables have, until a second later.
+sees_all() { [ "$(in_total dind)" = $KB ]; }
+wait_until 5 sees_all
 is "$(in_total dind)" $KB "an init in a leaf sees the container's cgroup"
 is "$(in_subgroup dind other cat "$MNT/proc/meminfo" | value MemTotal)" $KB "so does a process in another leaf"
 

@@ -58,7 +58,8 @@ is "$(dpkg-deb -f "$deb" Version)" "$("$LXCFS" --version)" "the package has the 
 make_root || bail "no throw-away root"
 cp "$deb" "$root/tmp/new.deb"
 if [ "$(status_of lxcfs)" != ii ]; then
-	in_root apt-get install -q -y --no-install-recommends lxcfs >"$WORK/apt.log" 2>&1 || bail "$(tail "$WORK/apt.log")"
+	install_debians() { in_root apt-get install -q -y --no-install-recommends lxcfs >"$WORK/apt.log" 2>&1; }
+	wait_until 60 install_debians || bail "$(tail "$WORK/apt.log")"
 fi
 matches "$(in_root dpkg-query -W -f '${Version}' lxcfs)" '^[5-9]' "Debian's lxcfs is there"
 broken_before=$(in_root dpkg --audit)

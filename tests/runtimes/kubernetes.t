@@ -55,8 +55,11 @@ checked() {
 }
 mkdir "$WORK/npm"
 echo '{"private":true}' >"$WORK/npm/package.json"
-(cd "$WORK/npm" && HOME=$WORK npm install --ignore-scripts --no-audit --no-fund --no-package-lock --loglevel=error \
-	kubernetes-models@5.1.0 typescript@5.9.3) </dev/null >"$WORK/npm.log" 2>&1 || bail "npm: $(cat "$WORK/npm.log")"
+download_models() {
+	(cd "$WORK/npm" && HOME=$WORK npm install --ignore-scripts --no-audit --no-fund --no-package-lock --loglevel=error \
+		kubernetes-models@5.1.0 typescript@5.9.3) </dev/null >"$WORK/npm.log" 2>&1
+}
+wait_until 60 download_models || bail "npm: $(cat "$WORK/npm.log")"
 as_typescript "$dir"/{daemonset,policy,runtimeclass}.yaml >"$WORK/npm/all.ts"
 is "$(checked all.ts)" "" "each field of the manifests is the API's"
 wrong=()

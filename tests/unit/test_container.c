@@ -452,7 +452,7 @@ START_TEST(callers_tables_leave_inits_table_its_half_of_the_budget)
 	snprintf(leaf, sizeof(leaf), "%s/leaf", box.path);
 	held = open_of(box.pid); /* makes the owner */
 	keys_drop_all(cache);
-	owe(MOUNTINFO_NS / 2 + NS_PER_MS);
+	owe(MOUNTINFO_NS / 4 * 3); /* a second pays all of it back */
 	assert_seen(box.child, leaf, CONTAINER_RULE_INIT);
 	assert_seen(box.pid, box.path, CONTAINER_RULE_MOUNT);
 	container_unref(held);

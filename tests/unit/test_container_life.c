@@ -400,12 +400,13 @@ static int visit_for_long(int dirfd, ino_t ino, void *data)
 START_TEST(a_walk_is_ended_by_its_own_work_and_not_by_that_of_others)
 {
 	const struct cgroup_hierarchy *h = &layout->hierarchy[box_hierarchy()];
-	const struct cgroup_walk_limits limits = { 16, clock_thread_ns() + VISIT_NS / 2 };
+	struct cgroup_walk_limits limits = { 16, 0 };
 	struct visits others = { .work = false }, own = { .work = true };
 	struct box box;
 
 	box_start(&box, layout, BOX_OWN_CGROUP);
 	box_tell(&box, BOX_ENTER_LEAF);
+	limits.deadline_ns = clock_thread_ns() + VISIT_NS / 2;
 	ck_assert_int_eq(cgroup_walk(h, box.path, &limits, visit_for_long, &others), 0);
 	ck_assert_uint_eq(others.n, 2);
 	ck_assert_int_eq(cgroup_walk(h, box.path, &limits, visit_for_long, &own), -ETIME);
