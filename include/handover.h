@@ -179,6 +179,24 @@ int handover_take(int fd, int *ret_fd, struct handover **ret, bool *ret_fresh);
 int handover_peek_pass_through(int fd, bool *ret);
 int handover_peek_init(int fd, struct handover_init *ret);
 
+/*
+ * What the supervisor alone decides, in memory of its own: whoever runs code in a worker can write
+ * anything into the area, which shall harm that worker and no later one.
+ */
+struct handover_facts {
+	struct handover_init init;
+	char boot_id[sizeof(((struct handover *)NULL)->boot_id)];
+	uint64_t dev;
+	bool pass_through;
+};
+
+/* Of an area that no worker has had since it was made or taken over. */
+void handover_facts_of(const struct handover *h, struct handover_facts *ret);
+
+/* Puts them right in the area, before somebody believes it: its layout too, and that no worker is
+ * being drained. */
+void handover_state(struct handover *h, const struct handover_facts *facts);
+
 /* The connection is dead and a fresh one comes: what belonged to the old one (requests, INIT,
  * handles) must not be taken for the new one's, whose numbers start anew. Nodes and accounts stay.
  */

@@ -67,6 +67,15 @@ static void tell_backlog(struct handover *h)
 	h->backlog_size = sizeof(h->backlog);
 }
 
+static void tell_layout(struct handover *h)
+{
+	h->version = HANDOVER_VERSION;
+	h->header_size = sizeof(*h);
+	h->size = sizeof(*h);
+	tell_backlog(h);
+	h->magic = HANDOVER_MAGIC;
+}
+
 int handover_new(int *ret_fd, struct handover **ret)
 {
 	autoclose int fd = memfd_create(HANDOVER_NAME, MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -80,16 +89,12 @@ int handover_new(int *ret_fd, struct handover **ret)
 	h = map(fd);
 	if (!h)
 		return -errno;
-	h->version = HANDOVER_VERSION;
-	h->header_size = sizeof(*h);
-	h->size = sizeof(*h);
-	tell_backlog(h);
 	r = read_boot_id(h->boot_id, sizeof(h->boot_id));
 	if (r < 0) {
 		handover_free(h);
 		return r;
 	}
-	h->magic = HANDOVER_MAGIC;
+	tell_layout(h);
 	*ret_fd = steal_fd(&fd);
 	*ret = h;
 	return 0;
@@ -282,6 +287,26 @@ int handover_take(int fd, int *ret_fd, struct handover **ret, bool *ret_fresh)
 	*ret_fd = fd;
 	*ret = h;
 	return 0;
+}
+
+/* --- what no worker decides ------------------------------------------------------------- */
+
+void handover_facts_of(const struct handover *h, struct handover_facts *ret)
+{
+	*ret = (struct handover_facts){
+		.init = h->init, .dev = h->dev, .pass_through = atomic_load(&h->pass_through) != 0
+	};
+	memcpy(ret->boot_id, h->boot_id, sizeof(ret->boot_id));
+}
+
+void handover_state(struct handover *h, const struct handover_facts *facts)
+{
+	tell_layout(h);
+	memcpy(h->boot_id, facts->boot_id, sizeof(h->boot_id));
+	h->init = facts->init;
+	h->dev = facts->dev;
+	atomic_store(&h->pass_through, facts->pass_through);
+	atomic_store(&h->draining, 0);
 }
 
 void handover_forget_connection(struct handover *h)

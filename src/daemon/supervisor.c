@@ -51,6 +51,7 @@ struct supervisor {
 	struct pidfile pidfile;
 	struct connection connection; /* none while the machine is short of what one takes */
 	struct handover *handover;
+	struct handover_facts facts; /* a worker may have written others into the area */
 	int handover_fd;
 	int signals;
 	sigset_t old_mask;
@@ -101,8 +102,12 @@ static void start_worker(struct supervisor *s)
 {
 	const uint32_t generation = atomic_load(&s->handover->generation);
 	const pid_t parent = getpid();
-	pid_t pid = fork();
+	pid_t pid;
 
+	handover_state(s->handover, &s->facts);
+	/* Not what the last one may have said of this one. */
+	atomic_store(&s->handover->given_up, generation);
+	pid = fork();
 	if (pid == 0)
 		child(s, parent);
 	if (pid < 0) {
@@ -124,9 +129,9 @@ static void start_after(struct supervisor *s, enum backoff_death death)
 
 static int open_connection(struct supervisor *s)
 {
-	int r = connection_open(s->options, &s->handover->init, &s->connection);
+	int r = connection_open(s->options, &s->facts.init, &s->connection);
 
-	s->handover->dev = s->connection.dev;
+	s->facts.dev = s->connection.dev;
 	return r;
 }
 
@@ -178,6 +183,7 @@ static void disconnected(struct supervisor *s)
 	}
 	connection_close(&s->connection);
 	handover_forget_connection(s->handover);
+	s->facts.init = (struct handover_init){ 0 };
 	healing_again(&s->healing);
 	start_after(s, BACKOFF_FAULT);
 	reconnect(s);
@@ -241,7 +247,8 @@ static void end_worker(struct supervisor *s)
 	minder_forget(&s->minder);
 }
 
-/* What it has it answers, and fetches no more. What it is at after that the next one finds. */
+/* What it has it answers, and fetches no more. What it is at after that the next one finds. Then
+ * the area can be handed on. */
 static void drain_worker(struct supervisor *s)
 {
 	atomic_store(&s->handover->draining, 1);
@@ -251,7 +258,7 @@ static void drain_worker(struct supervisor *s)
 		pause_ns(NS_PER_MS);
 	}
 	end_worker(s);
-	atomic_store(&s->handover->draining, 0);
+	handover_state(s->handover, &s->facts);
 }
 
 /* --- the service manager, another version ------------------------------------------------ */
@@ -282,6 +289,7 @@ static void begin_upgrade(struct supervisor *s)
 
 	if (!can_hand_over(s))
 		return;
+	handover_state(s->handover, &s->facts);
 	takeover_offer(&s->connection, s->handover_fd, &offered);
 	offered.pidfile = s->pidfile.fd;
 	if (upgrade_check(&s->upgrade, &offered))
@@ -324,8 +332,10 @@ static void look_around(struct supervisor *s)
 /* The flag lies where every later worker finds it; requests under way are not looked at again. */
 static void toggle_pass_through(struct supervisor *s)
 {
-	const bool on = atomic_fetch_xor(&s->handover->pass_through, 1) == 0;
+	const bool on = !s->facts.pass_through;
 
+	s->facts.pass_through = on;
+	atomic_store(&s->handover->pass_through, on);
 	log_info(on ? "SIGUSR2: every file is the kernel's own from now on; another SIGUSR2 brings "
 		      "the containers' back"
 		    : "SIGUSR2: containers are shown their own files again");
@@ -473,13 +483,18 @@ static int start_afresh(struct supervisor *s)
 {
 	int r = handover_new(&s->handover_fd, &s->handover);
 
-	return r < 0 ? tell_no_start(&(struct beginning){ .s = s }, r) : open_connection(s);
+	if (r < 0)
+		return tell_no_start(&(struct beginning){ .s = s }, r);
+	handover_facts_of(s->handover, &s->facts);
+	return open_connection(s);
 }
 
 static bool go_on(struct supervisor *s, enum inherit_origin origin, struct inherited *in)
 {
 	s->goes_on = takeover(origin, in, s->options, &s->connection, &s->handover_fd,
 			     &s->handover) == 0;
+	if (s->goes_on)
+		handover_facts_of(s->handover, &s->facts);
 	return s->goes_on;
 }
 

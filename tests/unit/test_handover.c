@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "cleanup.h"
 #include "handover.h"
 #include "unit.h"
 
@@ -181,6 +182,88 @@ START_TEST(a_number_of_handles_that_cannot_be_right_is_bounded)
 {
 	atomic_store(&area->handles_used, UINT32_MAX);
 	handover_forget_connection(area);
+}
+END_TEST
+
+/* --- what no worker decides -------------------------------------------------------------- */
+
+/* Whatever it wrote there. */
+static void spoil(unsigned char byte, struct handover_facts *ret)
+{
+	area->init.request_len = 80;
+	area->init.reply_len = 80;
+	area->init.reply[255] = 9;
+	area->dev = 77;
+	handover_facts_of(area, ret);
+	memset(area, byte, offsetof(struct handover, slots));
+}
+
+static const unsigned char bytes_of_worker[] = { 0, 1, 0xff };
+
+START_TEST(what_a_worker_wrote_in_place_of_facts_is_set_right)
+{
+	struct handover_facts facts;
+
+	spoil(bytes_of_worker[_i], &facts);
+	handover_state(area, &facts);
+	ck_assert_mem_eq(&area->init, &facts.init, sizeof(facts.init));
+	ck_assert_uint_eq(area->init.request_len, 80);
+	ck_assert_uint_eq(area->init.reply[255], 9);
+	ck_assert_uint_eq(area->dev, 77);
+	ck_assert_uint_eq(atomic_load(&area->pass_through), 0);
+	ck_assert_uint_eq(atomic_load(&area->draining), 0);
+	ck_assert_uint_eq(area->size, sizeof(struct handover));
+	ck_assert_uint_eq(area->backlog_at, offsetof(struct handover, backlog));
+	ck_assert_uint_eq(area->backlog_size, sizeof(struct handover_backlog));
+}
+END_TEST
+
+START_TEST(and_the_area_can_be_taken_over_again)
+{
+	struct handover_facts facts;
+	struct handover *h;
+	bool fresh = true;
+	int fd;
+
+	spoil(bytes_of_worker[_i], &facts);
+	ck_assert_int_lt(handover_take(area_fd, &fd, &h, &fresh), 0);
+	handover_state(area, &facts);
+	ck_assert_int_eq(handover_take(area_fd, &fd, &h, &fresh), 0);
+	ck_assert(!fresh);
+	handover_free(area);
+	area = h;
+}
+END_TEST
+
+START_TEST(a_flag_that_was_set_stays_set)
+{
+	struct handover_facts facts;
+
+	atomic_store(&area->pass_through, 1);
+	spoil(0, &facts);
+	ck_assert(facts.pass_through);
+	handover_state(area, &facts);
+	ck_assert_uint_eq(atomic_load(&area->pass_through), 1);
+}
+END_TEST
+
+/* What workers count goes on. */
+START_TEST(what_workers_decide_is_left_to_them)
+{
+	struct handover_facts facts;
+
+	handover_facts_of(area, &facts);
+	atomic_store(&area->generation, 5);
+	atomic_store(&area->given_up, 4);
+	atomic_store(&area->nodes_used, 3);
+	atomic_store(&area->names_used, 2);
+	atomic_store(&area->handles_used, 1);
+	handover_state(area, &facts);
+	ck_assert_uint_eq(atomic_load(&area->generation), 5);
+	ck_assert_uint_eq(atomic_load(&area->given_up), 4);
+	ck_assert_uint_eq(atomic_load(&area->nodes_used), 3);
+	ck_assert_uint_eq(atomic_load(&area->names_used), 2);
+	ck_assert_uint_eq(atomic_load(&area->handles_used), 1);
 }
 END_TEST
 
@@ -380,6 +463,12 @@ int main(void)
 	tcase_add_test(c, that_work_ahead_has_failed_outlives_the_request);
 	tcase_add_test(c, a_fresh_connection_inherits_no_request_and_no_handle);
 	tcase_add_test(c, a_number_of_handles_that_cannot_be_right_is_bounded);
+	tcase_add_loop_test(c, what_a_worker_wrote_in_place_of_facts_is_set_right, 0,
+		(int)countof(bytes_of_worker));
+	tcase_add_loop_test(
+		c, and_the_area_can_be_taken_over_again, 0, (int)countof(bytes_of_worker));
+	tcase_add_test(c, a_flag_that_was_set_stays_set);
+	tcase_add_test(c, what_workers_decide_is_left_to_them);
 	tcase_add_test(c, an_area_of_our_layout_is_taken_as_it_is);
 	tcase_add_test(c, of_another_version_only_the_frozen_sections_are_kept);
 	tcase_add_test(c, of_another_size_too);
