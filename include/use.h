@@ -19,6 +19,9 @@ struct use {
 	_Atomic uint32_t account_pages; /* of what those remember */
 	_Atomic uint32_t predecessors;  /* accounts whose init is dead */
 	_Atomic uint32_t loads;         /* containers whose load is sampled */
+	_Atomic uint64_t loads_paid_ns; /* CLOCK_MONOTONIC: when their first samples are paid for */
+	/* The load sampler's thread: tasks found in that period, beyond what was known. */
+	uint64_t loads_period, loads_found;
 
 	/* constant */
 	uint64_t owner; /* its number, never 0 */

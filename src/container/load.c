@@ -241,14 +241,35 @@ static void publish_locked(struct entry *e, const struct load_state *state)
 	e->state.read_ns = read_ns;
 }
 
+/* prune() goes by what was known before the pass. Containers may have grown since, or their first
+ * look was cut off: once that makes as many tasks in those of one owner, the others of it wait for
+ * the next pass. */
+static bool has_grown(const struct use *use, uint64_t period)
+{
+	return use && use->loads_period == period && use->loads_found >= LOAD_TASKS_MAX;
+}
+
+static void note_growth(struct use *use, uint64_t period, uint64_t tasks)
+{
+	if (!use)
+		return;
+	if (use->loads_period != period)
+		use->loads_found = 0;
+	use->loads_period = period;
+	use->loads_found += tasks;
+}
+
 static void sample(struct load *l, struct entry *e, uint64_t period)
 {
 	struct load_state state;
+	uint64_t known;
 	int r;
 
-	if (!copy_due(l, e, period, &state))
+	if (has_grown(e->place.use, period) || !copy_due(l, e, period, &state))
 		return;
-	r = load_sample(&l->config, &e->place, period, &state);
+	known = state.cost;
+	r = load_sample(&l->config, &e->place, period, 0, &state);
+	note_growth(e->place.use, period, sat_sub(state.cost, known));
 	if (r == 0)
 		load_keep(l->config.accounts, &e->place, &state);
 	pthread_mutex_lock(&l->lock);
@@ -338,11 +359,27 @@ static int entry_new(const struct load *l, const struct account_key *key, const 
 	return 0;
 }
 
+/* None is begun in vain: where it is known to take more time than is left, that would never be
+ * enough. */
+static int sample_within_budget(const struct load *l, const struct load_place *place, uint64_t now,
+	struct load_state *state)
+{
+	const uint64_t begun = clock_thread_ns();
+	const uint64_t wanted = mul_div(state->cost, LOAD_BURST_NS, LOAD_TASKS_MAX);
+	const uint64_t left = load_budget_left(place->use, now);
+	int r = load_sample(
+		&l->config, place, load_period(now), begun + (wanted > left ? 0 : left), state);
+
+	load_budget_charge(place->use, now, clock_thread_ns() - begun);
+	return r;
+}
+
 /* Its state is in the accounts if it was sampled before: then it is sampled at most once a period,
  * however often it leaves and comes back. */
 static int first_sample(
 	const struct load *l, const struct entry *e, uint64_t now, struct load_state *ret)
 {
+	const uint64_t period = load_period(now);
 	struct load_state state = { 0 };
 	int r = load_restore(l->config.accounts, &e->place.key, &state, NULL, NULL);
 
@@ -350,12 +387,12 @@ static int first_sample(
 		return r;
 	r = 0;
 	state.read_ns = now;
-	if (state.sampled < load_period(now)) {
-		r = load_sample(&l->config, &e->place, load_period(now), &state);
+	if (state.sampled < period) {
+		r = sample_within_budget(l, &e->place, now, &state);
 		/* Whoever reads is one of those it found, and does not stay. */
-		if (r == 0 && state.looked == state.sampled && state.cost > 1)
+		if (r == 0 && state.looked == period && state.cost > 1)
 			state.cost--;
-		if (r == 0)
+		if (r == 0 && state.sampled == period)
 			load_keep(l->config.accounts, &e->place, &state);
 	}
 	*ret = state;

@@ -5,6 +5,7 @@
  *   load.c          which containers are sampled, and the thread that does it
  *   load_sample.c   one sample: from a container's place to its new state
  *   load_tasks.c    the tasks of a container, and what they are doing
+ *   load_budget.c   for how long readers of one owner may look; pure
  *   load_decay.c    from a count to averages; pure
  *   load_account.c  a state and its place as bytes that outlive a worker
  */
@@ -20,6 +21,11 @@
 /* Of all containers together, and hence of one: what is sampled in a period is bounded. Above it
  * the outermost containers that cost the most give way. */
 #define LOAD_TASKS_MAX 10000u
+
+/* On a CPU, for the looks of requests at the containers of one outermost container: LOAD_TASKS_MAX
+ * tasks fit in, and no thread is kept from others for long. */
+#define LOAD_BURST_NS (200 * NS_PER_MS)
+#define LOAD_PAID_NS (20 * NS_PER_MS) /* of it come back each second */
 
 /* A container as the sampler knows it: by names alone, with no descriptor and no reference on it.
  */
@@ -40,6 +46,14 @@ void load_pass(struct load *l, uint64_t now);
 /* How many containers are sampled. */
 size_t load_sampled(struct load *l);
 
+/* --- load_budget.c ------------------------------------------------------------------------- */
+
+/* What is left of LOAD_BURST_NS at `now` (CLOCK_MONOTONIC); all of it for nobody (NULL). */
+uint64_t load_budget_left(const struct use *use, uint64_t now);
+/* Looks that go on at the same time may leave more debts than there was left: it takes longer to
+ * pay them back. */
+void load_budget_charge(struct use *use, uint64_t now, uint64_t cpu_ns);
+
 /* --- load_tasks.c -------------------------------------------------------------------------- */
 
 struct load_task {
@@ -57,11 +71,13 @@ struct load_count {
 	unsigned n_newest;
 	unsigned looked_at; /* tasks */
 	unsigned cost;      /* tasks or cgroups, of which there were more */
+	bool cut_off;       /* by the deadline: there are more */
 };
 
-/* Looks at every task. 0; -ENODEV when the cgroup is gone, or another is at its path; -errno. */
-int load_count_tasks(
-	const struct load_config *config, const struct load_place *place, struct load_count *ret);
+/* Looks at every task, until the deadline (of clock_thread_ns(); 0: none). 0; -ENODEV when the
+ * cgroup is gone, or another is at its path; -errno. */
+int load_count_tasks(const struct load_config *config, const struct load_place *place,
+	uint64_t deadline_ns, struct load_count *ret);
 
 /* --- load_decay.c -------------------------------------------------------------------------- */
 
@@ -87,7 +103,8 @@ static inline uint64_t load_period(uint64_t monotonic_ns)
  * while. */
 void load_decay(uint64_t averages[LOAD_SPANS], uint64_t active, uint64_t steps);
 
-/* Takes a count made in `period` into the averages; the first is all three of them. */
+/* Takes a count made in `period` into the averages; the first is all three of them, and with
+ * period 0 the next one still is the first. */
 void load_advance(struct load_state *state, const struct load_count *count, uint64_t period);
 
 /* --- load_sample.c ------------------------------------------------------------------------- */
@@ -98,10 +115,12 @@ int load_place_init(const struct load_config *config, const struct account_key *
 	const char *cgroup, struct load_place *ret);
 void load_place_clear(struct load_place *p);
 
-/* Brings `state` to `period`, which it is not yet at. 0; -ENODEV when the cgroup is gone; -ESRCH
- * when init is, found from the second sample on; -errno. */
+/* Brings `state` to `period`, which it is not yet at. What the deadline (of clock_thread_ns(); 0:
+ * none) cuts off is no sample, and state->sampled stays: it tells what was found so far where
+ * nothing was known, and is as it was where something was. 0; -ENODEV when the cgroup is gone;
+ * -ESRCH when init is, found from the second sample on; -errno. */
 int load_sample(const struct load_config *config, const struct load_place *place, uint64_t period,
-	struct load_state *state);
+	uint64_t deadline_ns, struct load_state *state);
 
 /* --- load_account.c ------------------------------------------------------------------------ */
 

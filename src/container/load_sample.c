@@ -116,7 +116,7 @@ static int find_newest(const struct load_config *config, const struct load_place
 }
 
 int load_sample(const struct load_config *config, const struct load_place *place, uint64_t period,
-	struct load_state *state)
+	uint64_t deadline_ns, struct load_state *state)
 {
 	/* Before the tasks: what runs in between is seen the next time. */
 	const uint64_t usage = usage_of(config, place);
@@ -130,13 +130,15 @@ int load_sample(const struct load_config *config, const struct load_place *place
 	if (state->sampled != 0 && place->key.init_pid > 0 &&
 		proc_has_ended(config->root, place->key.init_pid, place->key.init_start))
 		return -ESRCH;
-	r = load_count_tasks(config, place, &count);
+	r = load_count_tasks(config, place, deadline_ns, &count);
+	if (r == 0 && count.cut_off && state->sampled != 0)
+		return 0;
 	if (r == 0)
 		r = find_newest(config, place, &count, state);
 	if (r < 0)
 		return r;
-	load_advance(state, &count, period);
-	state->looked = period;
+	load_advance(state, &count, count.cut_off ? 0 : period);
+	state->looked = state->sampled;
 	state->usage = usage;
 	state->cost = count.cost;
 	return 0;

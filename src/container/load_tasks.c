@@ -15,15 +15,27 @@
 
 #define DIRECTORIES_MAX LOAD_TASKS_MAX
 
+struct deadline {
+	uint64_t at_ns; /* of clock_thread_ns(); 0: none */
+	bool passed;    /* while there was more to look at */
+};
+
 /* The processes, or in a threaded cgroup the threads, before any is looked at. */
 struct pids {
 	const struct load_place *place;
+	struct deadline *deadline;
 	pid_t *all;
 	size_t n, capacity;
 	size_t directories;
 	bool threads; /* the container's own cgroup is a threaded one */
 	bool failed;  /* no memory */
 };
+
+static bool is_late(struct deadline *d)
+{
+	d->passed = d->passed || (d->at_ns && clock_thread_ns() >= d->at_ns);
+	return d->passed;
+}
 
 static bool add_pid(pid_t pid, void *data)
 {
@@ -41,7 +53,7 @@ static bool add_pid(pid_t pid, void *data)
 	}
 	p->all[p->n++] = pid;
 	/* One more than can be looked at, so that it shows. */
-	return p->n <= LOAD_TASKS_MAX;
+	return p->n <= LOAD_TASKS_MAX && !is_late(p->deadline);
 }
 
 /* --- where they are found ------------------------------------------------------------------- */
@@ -65,19 +77,23 @@ static int add_directory(int dirfd, ino_t ino, void *data)
 		return -ENOMEM;
 	if (is_shortage(r) || (r == -ENODEV && p->directories == 1))
 		return r;
+	if (p->deadline->passed)
+		return -ETIME;
 	return p->n > LOAD_TASKS_MAX ? -E2BIG : 0;
 }
 
 static int find_in_cgroup(const struct load_config *config, struct pids *p)
 {
-	static const struct cgroup_walk_limits limits = { DIRECTORIES_MAX, 0 };
+	const struct cgroup_walk_limits limits = { DIRECTORIES_MAX, p->deadline->at_ns };
 	const struct cgroup_hierarchy *h =
 		cgroup_hierarchy_of_dev(config->layout, p->place->key.cgroup_dev);
 	int r = h ? cgroup_walk(h, p->place->cgroup, &limits, add_directory, p) : -ENODEV;
 
 	if (is_shortage(r) || r == -ENODEV)
 		return r;
-	if (p->directories == 0)
+	if (r == -ETIME)
+		p->deadline->passed = true;
+	else if (p->directories == 0)
 		return -ENODEV;
 	if (r == -E2BIG)
 		log_limited("load-tasks",
@@ -108,7 +124,7 @@ static int find_in_pid_ns(const struct load_config *config, struct pids *p)
 
 	if (!dir)
 		return -errno;
-	while (more && (pid = next_pid(dir)) > 0) {
+	while (more && (pid = next_pid(dir)) > 0 && !is_late(p->deadline)) {
 		uint64_t ns;
 		int r = proc_ns(config->root, pid, "ns/pid", &ns);
 
@@ -149,7 +165,8 @@ static void count_thread(struct load_count *c, pid_t tid, const struct proc_stat
 }
 
 /* All but the first. */
-static int count_other_threads(const struct root *root, pid_t pid, struct load_count *c)
+static int count_other_threads(
+	const struct root *root, pid_t pid, struct deadline *deadline, struct load_count *c)
 {
 	struct proc_path path = proc_path(pid, "task");
 	autodir *dir = open_dir_at(root->proc, path.s);
@@ -158,7 +175,7 @@ static int count_other_threads(const struct root *root, pid_t pid, struct load_c
 
 	if (!dir)
 		return -errno;
-	while (c->looked_at < LOAD_TASKS_MAX && (tid = next_pid(dir)) > 0) {
+	while (c->looked_at < LOAD_TASKS_MAX && (tid = next_pid(dir)) > 0 && !is_late(deadline)) {
 		int r = tid != pid ? proc_stat_at(dirfd(dir), tid, &stat) : -ESRCH;
 
 		if (r == 0)
@@ -169,7 +186,7 @@ static int count_other_threads(const struct root *root, pid_t pid, struct load_c
 	return tid < 0 ? tid : 0;
 }
 
-static int count_one(const struct root *root, pid_t pid, bool alone, struct load_count *c)
+static int count_one(const struct root *root, const struct pids *p, pid_t pid, struct load_count *c)
 {
 	struct proc_stat stat;
 	int r = proc_stat_at(root->proc, pid, &stat);
@@ -178,8 +195,10 @@ static int count_one(const struct root *root, pid_t pid, bool alone, struct load
 		return r;
 	count_thread(c, pid, &stat);
 	/* 0: it is being reaped. */
-	c->threads += alone ? 1 : max_u64(stat.threads, 1);
-	return !alone && stat.threads > 1 ? count_other_threads(root, pid, c) : 0;
+	c->threads += p->threads ? 1 : max_u64(stat.threads, 1);
+	if (p->threads || stat.threads <= 1)
+		return 0;
+	return count_other_threads(root, pid, p->deadline, c);
 }
 
 static int compare(const void *a, const void *b)
@@ -196,27 +215,43 @@ static int count_all(const struct root *root, const struct pids *p, struct load_
 	int r = 0;
 
 	qsort(p->all, p->n, sizeof(*p->all), compare);
-	for (size_t i = 0; i < p->n && c->looked_at < LOAD_TASKS_MAX; i++) {
+	for (size_t i = 0; i < p->n && c->looked_at < LOAD_TASKS_MAX && !is_late(p->deadline);
+		i++) {
 		if (i == 0 || p->all[i] != p->all[i - 1])
-			r = count_one(root, p->all[i], p->threads, c);
+			r = count_one(root, p, p->all[i], c);
 		if (r < 0 && !proc_is_none(r))
 			return r;
 	}
 	return 0;
 }
 
-int load_count_tasks(
-	const struct load_config *config, const struct load_place *place, struct load_count *ret)
+static void log_cut_off(const struct load_place *place)
 {
-	struct pids pids = { .place = place };
-	struct load_count count = { 0 };
-	int r = place->cgroup ? find_in_cgroup(config, &pids) : find_in_pid_ns(config, &pids);
+	log_limited("load-time",
+		"cgroup %s: the containers in it that are read for the first time take more than "
+		"%u ms of CPU time: this one's load average counts the first of its tasks alone, "
+		"or none, until its next sample",
+		place->cgroup ? place->cgroup : "/", (unsigned)(LOAD_BURST_NS / NS_PER_MS));
+}
 
+int load_count_tasks(const struct load_config *config, const struct load_place *place,
+	uint64_t deadline_ns, struct load_count *ret)
+{
+	struct deadline deadline = { .at_ns = deadline_ns };
+	struct pids pids = { .place = place, .deadline = &deadline };
+	struct load_count count = { 0 };
+	int r = 0;
+
+	if (!is_late(&deadline))
+		r = place->cgroup ? find_in_cgroup(config, &pids) : find_in_pid_ns(config, &pids);
 	if (r == 0 && pids.n > 0)
 		r = count_all(config->root, &pids, &count);
 	free(pids.all);
 	if (r < 0)
 		return r;
+	if (deadline.passed)
+		log_cut_off(place);
+	count.cut_off = deadline.passed;
 	count.cost = (unsigned)max_u64(count.looked_at, pids.directories);
 	*ret = count;
 	return 0;
