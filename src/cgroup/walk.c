@@ -62,33 +62,37 @@ static unsigned depth_of(const struct walk *w, const char *below)
 	return cgroup_path_depth(w->hierarchy->mount_root) + cgroup_path_depth(below) + !from_top;
 }
 
-/* One that is deeper than any container is found is neither met nor left out. */
-static void push_child(struct walk *w, const char *parent, const char *name)
+/* One that is deeper than any container is found is neither met nor left out. False: enough. */
+static bool push_child(struct walk *w, const char *parent, const char *name)
 {
 	char *path;
 
 	if (depth_of(w, parent) >= CGROUP_DEPTH_MAX)
-		return;
-	if (w->met >= w->limits->directories)
+		return false;
+	if (w->met >= w->limits->directories) {
 		leave_out(w, -E2BIG);
-	else if (asprintf(&path, "%s/%s", parent, name) < 0)
+		return false;
+	}
+	if (asprintf(&path, "%s/%s", parent, name) < 0)
 		leave_out(w, -ENOMEM);
 	else
 		push(w, path);
+	return true;
 }
 
 static void push_children(struct walk *w, const char *path, int fd)
 {
 	autodir *dir = open_dir_at(fd, ".");
-	struct dirent *entry;
+	const struct dirent *entry;
+	bool more = true;
 
 	if (!dir)
 		leave_out(w, -errno);
-	while (dir && (errno = 0, (entry = readdir(dir))))
+	while (dir && more && (errno = 0, (entry = readdir(dir))))
 		if (entry->d_type == DT_DIR && strcmp(entry->d_name, ".") != 0 &&
 			strcmp(entry->d_name, "..") != 0)
-			push_child(w, path, entry->d_name);
-	if (dir && errno)
+			more = push_child(w, path, entry->d_name);
+	if (dir && more && errno)
 		leave_out(w, -errno);
 }
 
