@@ -63,6 +63,9 @@ struct cgroup_layout {
 int cgroup_layout_new(const struct root *root, struct cgroup_layout **ret);
 void cgroup_layout_free(struct cgroup_layout *l);
 
+/* Whether some controller's files are read in that hierarchy. */
+bool cgroup_serves(const struct cgroup_layout *l, size_t hierarchy);
+
 /* The kernel's word for it, cgroup v2's where the versions differ. */
 const char *cgroup_controller_name(enum cgroup_controller controller);
 

@@ -19,7 +19,7 @@ struct use {
 	_Atomic uint32_t account_pages; /* of what those remember */
 	_Atomic uint32_t predecessors;  /* accounts whose init is dead */
 	_Atomic uint32_t loads;         /* containers whose load is sampled */
-	_Atomic uint64_t loads_paid_ns; /* CLOCK_MONOTONIC: when their first samples are paid for */
+	_Atomic uint64_t loads_paid_ns; /* CLOCK_MONOTONIC: when its readers' looks are paid for */
 	/* The load sampler's thread: tasks found in that period, beyond what was known. */
 	uint64_t loads_period, loads_found;
 

@@ -207,12 +207,23 @@ static void settle_controllers(struct cgroup_layout *l)
 	}
 }
 
+bool cgroup_serves(const struct cgroup_layout *l, size_t hierarchy)
+{
+	for (size_t i = 0; i < CGROUP_CONTROLLERS; i++)
+		if (l->serves[i] == (int)hierarchy)
+			return true;
+	return false;
+}
+
+/* Limits come from those that serve. */
 static void tell_narrow_mounts(const struct cgroup_layout *l)
 {
 	for (size_t i = 0; i < l->n; i++) {
 		const struct cgroup_hierarchy *h = &l->hierarchy[i];
 		const char *name = h->unified ? "cgroup2" : h->name;
 
+		if (!cgroup_serves(l, i))
+			continue;
 		if (cgroup_path_goes_up(h->mount_root))
 			log_limited("cgroup namespace",
 				"the cgroup mount of \"%s\" comes from outside this cgroup "
@@ -221,10 +232,10 @@ static void tell_narrow_mounts(const struct cgroup_layout *l)
 				name);
 		else if (strcmp(h->mount_root, "/") != 0)
 			log_limited("narrow cgroup mount",
-				"of the cgroups of \"%s\" those in %s alone are mounted here, and "
-				"whoever is in another gets errors: to serve them run lxcfs with "
-				"the host's /sys/fs/cgroup (docker: -v "
-				"/sys/fs/cgroup:/sys/fs/cgroup)",
+				"of the cgroups of \"%s\" those in %s alone are mounted here: "
+				"containers in them are served, and whoever is in another cgroup "
+				"gets errors: to serve these, too, run lxcfs with the host's "
+				"/sys/fs/cgroup (docker: -v /sys/fs/cgroup:/sys/fs/cgroup)",
 				name, h->mount_root);
 	}
 }

@@ -442,14 +442,6 @@ static void free_set(struct cgroup_set **set)
 	cgroup_set_free(*set);
 }
 
-static bool serves(const struct cgroup_layout *l, size_t hierarchy)
-{
-	for (size_t i = 0; i < CGROUP_CONTROLLERS; i++)
-		if (l->serves[i] == (int)hierarchy)
-			return true;
-	return false;
-}
-
 /* Where a path is, seen from the cgroups that the daemon has: those of its namespace, and of these
  * what is mounted. */
 static enum rules_place place_of(const struct cgroup_hierarchy *h, const char *path)
@@ -469,7 +461,7 @@ static int check_inside(const struct asking *a, const struct cgroup_paths *paths
 	const struct cgroup_layout *l = a->c->config.layout;
 
 	for (size_t i = 0; i < l->n; i++) {
-		if (!paths->path[i] || !serves(l, i) ||
+		if (!paths->path[i] || !cgroup_serves(l, i) ||
 			place_of(&l->hierarchy[i], paths->path[i]) <= most)
 			continue;
 		log_limited("container-outside",

@@ -242,7 +242,7 @@ static void publish_locked(struct entry *e, const struct load_state *state)
 }
 
 /* prune() goes by what was known before the pass. Containers may have grown since, or their first
- * look was cut off: once that makes as many tasks in those of one owner, the others of it wait for
+ * look was cut off: once that makes LOAD_TASKS_MAX tasks in those of one owner, its others wait for
  * the next pass. */
 static bool has_grown(const struct use *use, uint64_t period)
 {
@@ -359,18 +359,15 @@ static int entry_new(const struct load *l, const struct account_key *key, const 
 	return 0;
 }
 
-/* None is begun in vain: where it is known to take more time than is left, that would never be
- * enough. */
 static int sample_within_budget(const struct load *l, const struct load_place *place, uint64_t now,
 	struct load_state *state)
 {
 	const uint64_t begun = clock_thread_ns();
 	const uint64_t wanted = mul_div(state->cost, LOAD_BURST_NS, LOAD_TASKS_MAX);
-	const uint64_t left = load_budget_left(place->use, now);
-	int r = load_sample(
-		&l->config, place, load_period(now), begun + (wanted > left ? 0 : left), state);
+	const uint64_t taken = load_budget_take(place->use, now, wanted);
+	int r = load_sample(&l->config, place, load_period(now), begun + taken, state);
 
-	load_budget_charge(place->use, now, clock_thread_ns() - begun);
+	load_budget_settle(place->use, now, taken, clock_thread_ns() - begun);
 	return r;
 }
 

@@ -23,7 +23,7 @@
 #define LOAD_TASKS_MAX 10000u
 
 /* On a CPU, for the looks of requests at the containers of one outermost container: LOAD_TASKS_MAX
- * tasks fit in, and no thread is kept from others for long. */
+ * tasks fit in, at 8 to 11 us each, and no thread is kept from others for long. */
 #define LOAD_BURST_NS (200 * NS_PER_MS)
 #define LOAD_PAID_NS (20 * NS_PER_MS) /* of it come back each second */
 
@@ -50,9 +50,15 @@ size_t load_sampled(struct load *l);
 
 /* What is left of LOAD_BURST_NS at `now` (CLOCK_MONOTONIC); all of it for nobody (NULL). */
 uint64_t load_budget_left(const struct use *use, uint64_t now);
-/* Looks that go on at the same time may leave more debts than there was left: it takes longer to
- * pay them back. */
+/* Debts are paid back first. */
 void load_budget_charge(struct use *use, uint64_t now, uint64_t cpu_ns);
+/* Takes what one look may use: half of what is left, for others may begin meanwhile, or what it is
+ * known to want (0: it is not known) if that is more; 0 where there is not so much, so that none is
+ * begun in vain. */
+uint64_t load_budget_take(struct use *use, uint64_t now, uint64_t wanted_ns);
+/* Once it has ended: what it did not use comes back, what it used beyond is charged. `now` is that
+ * of the taking. */
+void load_budget_settle(struct use *use, uint64_t now, uint64_t taken_ns, uint64_t used_ns);
 
 /* --- load_tasks.c -------------------------------------------------------------------------- */
 

@@ -228,10 +228,10 @@ static int count_all(const struct root *root, const struct pids *p, struct load_
 static void log_cut_off(const struct load_place *place)
 {
 	log_limited("load-time",
-		"cgroup %s: the containers in it that are read for the first time take more than "
-		"%u ms of CPU time: this one's load average counts the first of its tasks alone, "
-		"or none, until its next sample",
-		place->cgroup ? place->cgroup : "/", (unsigned)(LOAD_BURST_NS / NS_PER_MS));
+		"cgroup %s, or others of the same outermost container, have more tasks than can be "
+		"looked at while their readers wait: until the next sample, some seconds later, "
+		"its load average is the last one, or counts the first of its tasks alone",
+		place->cgroup ? place->cgroup : "/");
 }
 
 int load_count_tasks(const struct load_config *config, const struct load_place *place,

@@ -45,7 +45,8 @@ static uint64_t mountinfo_debt(const struct owner *o, uint64_t now)
  * without debts. */
 static bool forgettable(const struct owner *o, uint64_t now)
 {
-	return o->refs == 0 && mountinfo_debt(o, now) == 0;
+	return o->refs == 0 && mountinfo_debt(o, now) == 0 &&
+		(!o->use || atomic_load(&o->use->loads_paid_ns) <= now);
 }
 
 /* The same in every worker; no start and pid are the number of another start and pid, nor of any

@@ -233,6 +233,7 @@ healed "with it again" "$EVERY_OF_A"
 ok "the process that heals ends" wait_until 10 no_healer
 is "$(ps -o stat=,comm= --ppid "$DAEMON_PID" | grep -c ^Z)" 0 "and is reaped"
 stop_daemon
+empty_log
 start_unread # it lives for some seconds
 wait_until 5 has_healer
 pid=$(healer)

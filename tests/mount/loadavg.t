@@ -23,7 +23,7 @@ first_look() { # CONTAINER
 	rm -f "$WORK/look"
 	mkfifo "$WORK/look"
 	in_container "$1" sh -c 'read -r _ <"$1"; exec cat /proc/loadavg' - "$WORK/look" >"$WORK/looked" &
-	wait_until 10 waits $!
+	wait_until 10 waits $! || { kill_tree $! && return; } # else nobody would ever read the line
 	echo >"$WORK/look"
 	wait $!
 	cat "$WORK/looked"
