@@ -168,7 +168,9 @@ static bool is_over_quota_locked(const struct load *l)
 
 /* Down to what may be sampled, always the owner whose entries cost the most together loses the one
  * that was read least recently: nobody's flood takes what others are sampled for. A share is what
- * the owner has when that entry's turn comes, so they go by it. A first one always stays. */
+ * the owner has when that entry's turn comes, so they go by it. A first one always stays, and who
+ * was never sampled, for the look of whoever read it was cut off: this pass finds out what it
+ * costs. */
 static void shrink_locked(struct load *l)
 {
 	struct entry **all = calloc(l->n, sizeof(struct entry *));
@@ -178,7 +180,7 @@ static void shrink_locked(struct load *l)
 	if (!all)
 		return;
 	for (struct entry *e = l->first; e; e = e->next)
-		if (e->ready && !e->gone)
+		if (e->ready && !e->gone && e->state.sampled != 0)
 			all[n++] = e;
 	/* NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers */
 	qsort(all, n, sizeof(*all), by_owner);

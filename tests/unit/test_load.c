@@ -818,6 +818,31 @@ START_TEST(of_an_owner_whose_tasks_were_not_known_no_pass_looks_at_more_than_ten
 }
 END_TEST
 
+/* Else it would never be told whole: each of its looks is cut off, and it is the one that leaves.
+ */
+START_TEST(one_whose_look_was_cut_off_is_sampled_before_it_leaves)
+{
+	struct use *use; /* as records have it */
+
+	ck_assert_int_eq(use_get(c.uses, 'a', &use), 0);
+	task("1", 'S', 1, 1);
+	sleepers("a", 6000);
+	sleepers("b", 5500);
+	question_ns = 8475; /* 100 ms do for 5,500 to be found and looked at, and not for 6,000 */
+	ck_assert_uint_eq(values_of("/b").threads, 5500);
+	ck_assert_uint_lt(values_of("/a").threads, 6000);
+	later_ns += LOAD_PERIOD_NS;
+	pass(0);
+	ck_assert_uint_eq(load_sampled(c.load), 2);
+	ck_assert_uint_eq(values_of("/a").threads, 6000);
+	later_ns += LOAD_PERIOD_NS;
+	pass(0);
+	ck_assert_uint_eq(load_sampled(c.load), 1);
+	ck_assert_uint_eq(values_of("/a").threads, 6000);
+	use_put(use);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("load");
@@ -858,6 +883,7 @@ int main(void)
 	tcase_add_test(t, the_threads_of_one_process_take_no_longer_than_their_owner_has);
 	tcase_add_test(t, one_that_was_sampled_before_keeps_its_sample_until_the_next);
 	tcase_add_test(t, a_look_that_is_known_to_take_too_long_is_not_begun);
+	tcase_add_test(t, one_whose_look_was_cut_off_is_sampled_before_it_leaves);
 	tcase_add_test(
 		t, of_an_owner_whose_tasks_were_not_known_no_pass_looks_at_more_than_ten_thousand);
 	suite_add_tcase(s, t);
