@@ -144,6 +144,16 @@ enum inherit_origin inherit_take(struct inherited *ret, unsigned *ret_strangers)
 	return origin;
 }
 
+void inherit_standard_files(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	cleanup_close(&fd);
+}
+
 void inherit_close(struct inherited *in)
 {
 	char name[INHERIT_NAME];

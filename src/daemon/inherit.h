@@ -39,6 +39,10 @@ enum inherit_origin {
  * The number of those: `ret_strangers`. */
 enum inherit_origin inherit_take(struct inherited *ret, unsigned *ret_strangers);
 
+/* Whoever was started without some of the first three has /dev/null there: a descriptor of ours
+ * must not be in their place when the next version writes to them. */
+void inherit_standard_files(void);
+
 void inherit_close(struct inherited *in);
 
 /* The next one that is there, `*i` being 0 at first. False after the last. */

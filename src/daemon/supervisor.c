@@ -7,7 +7,6 @@
 #include "supervisor.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
@@ -407,17 +406,6 @@ static void serve(struct supervisor *s)
 
 /* --- start and end ---------------------------------------------------------------------- */
 
-/* A descriptor of ours must not be in their place when the next version writes to them. */
-static void open_standard_files(void)
-{
-	int fd;
-
-	do
-		fd = open("/dev/null", O_RDWR);
-	while (fd >= 0 && fd <= STDERR_FILENO);
-	cleanup_close(&fd);
-}
-
 /* What comes before the connection, each once; and what was in the pidfile's way. */
 struct beginning {
 	struct supervisor *s;
@@ -531,7 +519,7 @@ static int start(struct supervisor *s, char **argv)
 	struct beginning beginning = { .s = s };
 	int r;
 
-	open_standard_files();
+	inherit_standard_files();
 	if (strangers > 0)
 		log_info("closed %u descriptors that came with the start and have no name that "
 			 "version " LXCFS_VERSION " knows",
